@@ -1,0 +1,71 @@
+"""What a running node may touch: the one protocol between node kinds and the worker that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from orchestra.engine.outcome import ItemResult
+from orchestra.engine.plan import PlanNode
+from orchestra.llm.client import ModelTarget
+
+
+class HttpClient(Protocol):
+    """The guarded outbound client (`orchestra.net`)."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        timeout: float | None = None,
+    ) -> HttpAnswer: ...
+
+
+class HttpAnswer(Protocol):
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> Any: ...
+
+
+class Context(Protocol):
+    """One attempt at one node run.
+
+    `scope` is what expressions see: `inputs`, `vars`, `nodes`, `run`, `env` and, inside bodies, `item` and `index`.
+    """
+
+    node: PlanNode
+    path: str
+    attempt: int
+    scope: Mapping[str, Any]
+    http: HttpClient
+
+    @property
+    def idempotency_key(self) -> str:
+        """`<run id>/<path>`: stable over attempts, sent with every outbound call."""
+
+    @property
+    def items(self) -> Sequence[ItemResult] | None:
+        """For a map whose items have all settled: how they ended, by index. None on the first call."""
+
+    @property
+    def failures(self) -> Sequence[Mapping[str, Any]]:
+        """For `item`: the unhandled errors of the body's nodes."""
+
+    async def emit(self, text: str) -> None:
+        """Stream a piece of text to whoever watches."""
+
+    async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
+        """Resolve `agent`, `connection`, `model`, `fallbacks` to targets, first choice first.
+
+        Raises BadCredentials, ModelRefused (unknown agent or connection, with the names that exist).
+        """
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """Call a registered function in a thread. Raises ToolFailed, ToolTimeout."""

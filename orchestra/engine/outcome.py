@@ -1,0 +1,89 @@
+"""What running a node can end in. Frozen values; the recorder turns them into rows and events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestra.engine.plan import OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and money of one node run; `cost` in the installation's currency."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    model: str = ""
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost + other.cost,
+            other.model or self.model,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The node succeeded: its JSON output and the ports it takes."""
+
+    output: Any = None
+    ports: tuple[str, ...] = (OUT,)
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The node's condition is false."""
+
+    reason: str = "when"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """This attempt failed: `error` is `NodeFailure.as_json()`.
+
+    `retry_after` is the delay in seconds before the next attempt, None after the last one. `is_handled` says that
+    the run need not fail: an edge leaves from `error`, or `on_error` is `continue` or a stand-in; then `ports` are
+    taken and `output` is what readers see.
+    """
+
+    error: Mapping[str, Any]
+    retry_after: float | None = None
+    is_handled: bool = False
+    ports: tuple[str, ...] = ()
+    output: Any = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """A map opens one scope for each item; at most `concurrency` of them are active at once (None: no bound)."""
+
+    items: Sequence[Any]
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """The node waits for the world: a person, a time (`due_in` seconds), a signal. It holds nothing meanwhile."""
+
+    waiting_for: str
+    due_in: float | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Outcome = Done | Skipped | Failed | Expand | Suspend
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """How one item of a map ended: its value, or the error that ended it."""
+
+    index: int
+    output: Any = None
+    error: Mapping[str, Any] | None = None

@@ -1,0 +1,191 @@
+"""The plan: what the compiler makes of a definition; frozen, versioned JSON, equal for equal definitions.
+
+Vocabulary. A *node id* is a key of one graph. A *scope* is one instance of a graph: `""` is the run's own,
+`views[2]` the third item of the map `views`, `views[2].inner[0]` an item inside that item. A *path* names one
+node run: scope and node id (`views[2].draft`; at the top just `outline`). A body's plan ends in an implicit node
+`ITEM`, whose path is the scope itself (`views[2]`): it settles when the body has settled and its output is the item's value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+PLAN_FORMAT = 1
+ITEM = "$item"
+"""Node id of the implicit last node of a map (or loop) body, kind `item`, join `done`."""
+
+OUT = "out"
+"""The port a node takes when it succeeds and its kind has no ports of its own."""
+
+ERROR = "error"
+"""The port a node takes when it failed and an edge leaves from there."""
+
+INLINE = "inline"
+"""The queue of kinds that any worker runs in passing."""
+
+JoinRule = Literal["any", "all", "first", "done", "quorum"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`source.port → target`, all within one graph."""
+
+    source: str
+    port: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    rule: JoinRule = "any"
+    need: int = 1
+    """Live edges needed by `quorum` (1 otherwise)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When to try a transient failure again. Seconds; the delay before attempt n+1 is min(cap, base·factorⁿ⁻¹), full jitter."""
+
+    max: int = 3
+    base: float = 0.1
+    factor: float = 2.0
+    cap: float = 30.0
+    jitter: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A node whose result an expression reads: `level` 0 is the reader's own scope, 1 the one around it, …"""
+
+    level: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    id: str
+    kind: str
+    title: str
+    queue: str
+    settings: Mapping[str, Any]
+    when: str | None
+    join: Join
+    needs: tuple[Edge, ...]
+    retry: Retry
+    timeout: float | None
+    on_error: Literal["fail", "continue"] | Mapping[str, Any]
+    priority: int | None
+    reads: tuple[Read, ...]
+    """What `settings` and `when` read, sorted."""
+    segment: int
+    """Index into `Plan.segments`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A linear stretch of nodes that one message runs, in order; `queue` is where that message goes."""
+
+    queue: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A nested canvas over segments: a leaf, a series (chain) or a parallel (group)."""
+
+    op: Literal["leaf", "series", "parallel"]
+    segment: int = -1
+    children: tuple[Tree, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One small canvas; `gate` names the node ids whose settling it waits for (empty: starts with the run)."""
+
+    tree: Tree
+    gate: tuple[str, ...]
+    segments: tuple[int, ...]
+    """Every segment in the tree, in topological order; the first nodes of the tree are dispatched by the gate, the others by the canvas."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One graph, compiled. `bodies` holds a plan per map node of this graph, by node id."""
+
+    nodes: Mapping[str, PlanNode]
+    """In topological order."""
+    segments: tuple[Segment, ...]
+    units: tuple[Unit, ...]
+    output: Any
+    output_reads: tuple[Read, ...]
+    bodies: Mapping[str, Plan] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """JSON Schema of the run's input (top level only)."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    format: int = PLAN_FORMAT
+    digest: str = ""
+    """SHA-256 of the definition's canonical JSON, hex (top level only)."""
+
+    @cached_property
+    def successors(self) -> Mapping[str, tuple[Edge, ...]]:
+        """Outgoing edges by node id, in the order of the targets."""
+        found: dict[str, list[Edge]] = {node: [] for node in self.nodes}
+        for node in self.nodes.values():
+            for edge in node.needs:
+                found[edge.source].append(edge)
+        return {node: tuple(edges) for node, edges in found.items()}
+
+    @cached_property
+    def starts(self) -> tuple[str, ...]:
+        """Nodes without incoming edges."""
+        return tuple(node.id for node in self.nodes.values() if not node.needs)
+
+    @cached_property
+    def handles_errors(self) -> frozenset[str]:
+        """Nodes with an edge from their `error` port."""
+        return frozenset(e.source for n in self.nodes.values() for e in n.needs if e.port == ERROR)
+
+    def at(self, scope: str) -> Plan:
+        """Return the plan of a scope: itself for `""`, the body's for `views[2]`."""
+        plan = self
+        for part in scope.split("."):
+            if part:
+                plan = plan.bodies[part.partition("[")[0]]
+        return plan
+
+    def node_at(self, path: str) -> PlanNode:
+        scope, node = split_path(path)
+        return self.at(scope).nodes[node]
+
+
+def path_of(scope: str, node: str) -> str:
+    """Return the path of a node in a scope; the implicit `ITEM` of a scope has the scope's own path."""
+    if node == ITEM:
+        return scope
+    return f"{scope}.{node}" if scope else node
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """Return (scope, node id) of a path; `views[2]` itself is `("views[2]", ITEM)`."""
+    if path.endswith("]"):
+        return path, ITEM
+    scope, _, node = path.rpartition(".")
+    return scope, node
+
+
+def outer_scope(scope: str, level: int = 1) -> str:
+    """Return the scope `level` steps around this one; the run's own scope is `""`."""
+    for _ in range(level):
+        scope = scope.rpartition(".")[0]
+    return scope
+
+
+def owner_of(scope: str) -> tuple[str, int]:
+    """Return (path of the map or loop node that opened this scope, index of the item)."""
+    outer, _, last = scope.rpartition(".")
+    name, _, index = last.partition("[")
+    return path_of(outer, name), int(index.rstrip("]"))

@@ -1,0 +1,93 @@
+"""The one interface to models: requests in, a stream of chunks out. Adapters implement it per dialect."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn: role `system`, `user`, `assistant`; `images` are data URLs or https URLs."""
+
+    role: str
+    content: str
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What is asked of a model. `schema` asks for JSON that fits it; `timeout` is seconds for the whole answer."""
+
+    model: str
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    max_tokens: int | None = None
+    schema: Mapping[str, Any] | None = None
+    timeout: float | None = None
+    idempotency_key: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer, in order."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of a complete answer. A stream that ends without it was cut."""
+
+    reason: str
+    input_tokens: int
+    output_tokens: int
+    model: str = ""
+
+
+Chunk = TextDelta | Finish
+
+
+class ModelClient(Protocol):
+    """Talks one dialect to one base URL."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Chunk]:
+        """Yield the answer's chunks; the last one is a Finish.
+
+        Raises ModelUnavailable (refused, 5xx, cut stream, nonsense), ModelTimeout, RateLimited(retry_after),
+        BadCredentials (401, 403), ModelRefused (other 4xx).
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTarget:
+    """A model at a connection, ready to be called."""
+
+    client: ModelClient
+    model: str
+    connection: str
+    """Slug of the connection, shown on the node run."""
+    system: str = ""
+    """Instructions of the agent, put before the node's own `system`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Defaults of the agent: temperature, max_tokens."""
+    prices: tuple[float, float] | None = None
+    """Money per million input and output tokens; None: looked up in the catalogue by model name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: the text, the parsed JSON when a schema was asked for, tokens and cost summed over re-asks."""
+
+    text: str
+    data: Any
+    model: str
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    connection: str = ""
+    history: Sequence[str] = ()
+    """What happened on the way, for the curious: fallbacks taken, re-asks."""
