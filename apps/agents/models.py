@@ -1,0 +1,87 @@
+"""With what: connections to model providers, and agents."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import OwnedQuerySet, Team
+from orchestra.ids import new_id
+
+
+class Dialect(models.TextChoices):
+    """How a provider is spoken to."""
+
+    OPENAI = "openai", _("OpenAI-compatible")
+    ANTHROPIC = "anthropic", _("Anthropic")
+    SIMULATED = "simulated", _("Simulated model")
+
+
+class Connection(models.Model):
+    """A model provider: where it is, how it is spoken to, and the secret that opens it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    team = models.ForeignKey(Team, models.CASCADE, related_name="connections")
+    slug = models.SlugField(_("short name"), max_length=80)
+    name = models.CharField(_("name"), max_length=80)
+    dialect = models.CharField(_("dialect"), max_length=20, choices=Dialect)
+    base_url = models.URLField(_("base URL"), max_length=500, blank=True)
+    secret = models.TextField(blank=True, editable=False)
+    secret_hint = models.CharField(_("secret"), max_length=8, blank=True, editable=False)
+    default_model = models.CharField(_("default model"), max_length=120, blank=True)
+    options = models.JSONField(_("options"), default=dict, blank=True)
+    is_default = models.BooleanField(_("default of the team"), default=False)
+    is_enabled = models.BooleanField(_("enabled"), default=True)
+    revision = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("connection")
+        verbose_name_plural = _("connections")
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "slug"], name="connection_slug_unique"),
+            models.UniqueConstraint(
+                fields=["team"], condition=models.Q(is_default=True), name="connection_one_default"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Agent(models.Model):
+    """A model with instructions: who a node asks."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    team = models.ForeignKey(Team, models.CASCADE, related_name="agents")
+    slug = models.SlugField(_("short name"), max_length=80)
+    name = models.CharField(_("name"), max_length=80)
+    kind = models.CharField(_("kind"), max_length=20, default="local", editable=False)
+    description = models.TextField(_("description"), blank=True)
+    instructions = models.TextField(_("instructions"), blank=True)
+    connection = models.ForeignKey(
+        Connection, models.PROTECT, null=True, blank=True, related_name="agents", verbose_name=_("connection")
+    )
+    model = models.CharField(_("model"), max_length=120, blank=True)
+    options = models.JSONField(_("options"), default=dict, blank=True)
+    capabilities = models.JSONField(_("capabilities"), default=list, blank=True)
+    is_enabled = models.BooleanField(_("enabled"), default=True)
+    revision = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    objects = OwnedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("agent")
+        verbose_name_plural = _("agents")
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["team", "slug"], name="agent_slug_unique")]
+
+    def __str__(self) -> str:
+        return self.name

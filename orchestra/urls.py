@@ -1,0 +1,13 @@
+"""Every URL of the product, by surface."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("api/v1/", include("orchestra.api_urls")),
+    path(settings.ADMIN_URL, admin.site.urls),
+    path("", include("apps.portal.urls")),
+]
