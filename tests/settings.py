@@ -1,0 +1,24 @@
+"""The product's settings in an environment made for tests: a folder of its own, no service, cheap passwords.
+
+`DATABASE_URL`, `BROKER_URL` and `REDIS_URL` given from outside win: that is how the suite runs on other drivers.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+if "ORCHESTRA_TEST_VAR" not in os.environ:
+    os.environ["ORCHESTRA_TEST_VAR"] = tempfile.mkdtemp(prefix="orchestra-test-")
+    atexit.register(shutil.rmtree, os.environ["ORCHESTRA_TEST_VAR"], ignore_errors=True)
+os.environ["ORCHESTRA_VAR"] = os.environ["ORCHESTRA_TEST_VAR"]
+os.environ.setdefault("BROKER_URL", "memory://")
+
+from orchestra.settings import *
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
