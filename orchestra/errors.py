@@ -67,6 +67,13 @@ class Conflict(OrchestraError):
     status = 409
 
 
+class StaleRevision(Conflict):
+    """Somebody changed this since you read it; read it again and repeat the change."""
+
+    code = "stale_revision"
+    status = 412
+
+
 class LimitReached(OrchestraError):
     """A limit is reached; try again later."""
 

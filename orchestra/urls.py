@@ -11,3 +11,8 @@ urlpatterns = [
     path(settings.ADMIN_URL, admin.site.urls),
     path("", include("apps.portal.urls")),
 ]
+
+handler400 = "orchestra.api.bad_request"
+handler403 = "orchestra.api.forbidden"
+handler404 = "orchestra.api.not_found"
+handler500 = "orchestra.api.server_error"
