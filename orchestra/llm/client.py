@@ -18,7 +18,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What is asked of a model. `schema` asks for JSON that fits it; `timeout` is seconds for the whole answer."""
+    """What is asked of a model. `schema` asks for JSON that fits it; `timeout`: seconds for it all."""
 
     model: str
     messages: tuple[Message, ...]
@@ -79,7 +79,7 @@ class ModelTarget:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: the text, the parsed JSON when a schema was asked for, tokens and cost summed over re-asks."""
+    """A whole answer: the text, the parsed JSON if a schema was asked for, tokens and cost of all re-asks."""
 
     text: str
     data: Any
