@@ -22,11 +22,9 @@ MAX_CURSOR = 200
 
 
 class CursorPages(BasePagination):
-    """Pages by primary key, newest first unless the view says `is_ascending`; one query each, never a count."""
+    """Pages by primary key, newest first unless the view says `is_ascending`; one query, never a count."""
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
-    ) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         self._url = request.build_absolute_uri()
         limit = limit_of(request)
         is_ascending = bool(getattr(view, "is_ascending", False))

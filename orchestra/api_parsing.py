@@ -35,7 +35,7 @@ class YAMLTextParser(BaseParser):
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> str:
+    ) -> Any:
         return decoded(read_limited(stream, parser_context))
 
 

@@ -57,7 +57,7 @@ def problem(
     *,
     problems: tuple[Problem, ...] = (),
 ) -> dict[str, Any]:
-    """Return the members of a problem: `{type, title, status, detail, code, problems, instance, request_id}`."""
+    """Return the members of a problem, as RFC 9457 and `ProblemSerializer` name them."""
     return {
         "type": f"urn:orchestra:problem:{code}",
         "title": title or HTTPStatus(status).phrase,
@@ -97,7 +97,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def flatten(detail: Any, path: str = "") -> Iterator[Problem]:
-    """Yield the leaves of DRF's nested error detail with their paths: `items[1].name`; "" is the whole body."""
+    """Yield the leaves of DRF's nested error detail with their paths: `items[1].name`; "" is the body."""
     if isinstance(detail, Mapping):
         for key, inner in detail.items():
             yield from flatten(inner, _join(path, key))
@@ -149,9 +149,7 @@ def _from_framework(error: exceptions.APIException, request: Any) -> Response:
     if isinstance(error, exceptions.ValidationError):
         code = "invalid"
         problems = tuple(flatten(error.detail))
-    elif isinstance(error, exceptions.MethodNotAllowed):
-        title = detail = str(error.detail)
-    elif isinstance(error, exceptions.UnsupportedMediaType):
+    elif isinstance(error, (exceptions.MethodNotAllowed, exceptions.UnsupportedMediaType)):
         title = detail = str(error.detail)
     elif isinstance(error, exceptions.AuthenticationFailed):
         detail = str(error.detail)

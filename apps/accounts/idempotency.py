@@ -1,8 +1,8 @@
 """Repeating a POST safely: with an `Idempotency-Key`, the same request gets the same answer and acts once.
 
 The key is reserved first, in a transaction of its own, so that a second request at the same time is told to
-wait. What the request does and the answer it gets are then written in one transaction: after a crash either both
-are there, or neither is and the reservation can be taken over.
+wait. What the request does and the answer it gets are then written in one transaction: after a crash either
+both are there, or neither is and the reservation can be taken over.
 """
 
 from __future__ import annotations
