@@ -1,14 +1,20 @@
-"""Typed readers of the environment: each value is `NAME`, or the content of the file that `NAME_FILE` names."""
+"""Typed readers of the environment: a value is `NAME`, or the content of the file that `NAME_FILE` names."""
 
 from __future__ import annotations
 
 import os
-import secrets
+import re
 import stat
+import tempfile
+import zlib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
+
+SQLITE_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000;"
+SOCKET_PATH_LIMIT = 100
+"""Bytes of a Unix socket's path that work everywhere (Linux takes 107, macOS 103)."""
 
 
 class BadEnvironment(Exception):
@@ -21,7 +27,8 @@ def text(name: str, default: str = "") -> str:
         try:
             return Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise BadEnvironment(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
+            reason = f"{name}_FILE names {path}, which cannot be read: {error.strerror}."
+            raise BadEnvironment(reason) from error
     return os.environ.get(name, default)
 
 
@@ -63,31 +70,49 @@ def url(name: str, schemes: tuple[str, ...]) -> str:
 
 
 def var_folder() -> Path:
-    """Return the folder for data of this installation (`ORCHESTRA_VAR`, default `var/`), making it if needed."""
+    """Return the folder for data of this installation (`ORCHESTRA_VAR`, default `var/`), made if needed."""
     folder = Path(text("ORCHESTRA_VAR") or ROOT / "var")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BadEnvironment(
-            f"The data folder {folder} cannot be made: {error.strerror}. Set ORCHESTRA_VAR to a writable folder."
+            f"The data folder {folder} cannot be made: {error.strerror}. "
+            "Set ORCHESTRA_VAR to a writable folder."
         ) from error
     return folder
 
 
+def embedded_socket(folder: Path) -> Path:
+    """Return where the embedded broker of the installation in `folder` listens: `run/valkey.sock` inside it.
+
+    A folder whose path is too long for a Unix socket, or would need escaping in a URL, gets a socket in a
+    private folder (mode 0700, made by whoever starts the broker) of the temporary folder instead; the
+    settings and the supervisor both ask here, so they agree.
+    """
+    usual = folder.resolve() / "run" / "valkey.sock"
+    if len(os.fsencode(usual)) <= SOCKET_PATH_LIMIT and re.fullmatch(r"[\w/.-]+", str(usual), re.ASCII):
+        return usual
+    mark = zlib.crc32(os.fsencode(usual))
+    return Path(tempfile.gettempdir()) / f"orchestra-{os.getuid()}-{mark:08x}" / "valkey.sock"
+
+
 def secret(name: str, folder: Path) -> str:
-    """Return a secret from the environment, or one made at random on the first start and kept in `folder` (mode 0600)."""
+    """Return a secret from the environment, or one made at the first start, kept in `folder` (mode 0600)."""
     given = text(name)
     if given:
         return given
     path = folder / name.lower()
     if not path.exists():
+        import secrets  # here, because the supervisor reads this module too and OpenSSL doubles its memory
+
         try:
             _write_private(path, secrets.token_urlsafe(48))
         except FileExistsError:
             return path.read_text(encoding="utf-8")
         except OSError as error:
             raise BadEnvironment(
-                f"The data folder {folder} cannot be written: {error.strerror}. Set ORCHESTRA_VAR to a writable folder."
+                f"The data folder {folder} cannot be written: {error.strerror}. "
+                "Set ORCHESTRA_VAR to a writable folder."
             ) from error
     return path.read_text(encoding="utf-8")
 
@@ -116,7 +141,7 @@ def database(raw: str, sqlite_path: Path) -> dict[str, object]:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000;",
+                "init_command": SQLITE_PRAGMAS,
             },
         }
     if parts.scheme not in {"postgres", "postgresql"}:

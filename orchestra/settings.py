@@ -21,7 +21,7 @@ IS_SECURE = env.flag("ORCHESTRA_HTTPS")
 ADMIN_URL = env.text("ADMIN_URL", "admin/")
 
 # Drivers: none of the three needs to be set. ---------------------------------------------------
-EMBEDDED_SOCKET = VAR_DIR / "run" / "valkey.sock"
+EMBEDDED_SOCKET = env.embedded_socket(VAR_DIR)
 DATABASES = {"default": env.database(env.text("DATABASE_URL"), VAR_DIR / "orchestra.sqlite3")}
 BROKER_URL = env.url("BROKER_URL", ("redis", "rediss", "amqp", "amqps", "memory"))
 REDIS_URL = env.url("REDIS_URL", ("redis", "rediss", "unix"))
@@ -57,9 +57,11 @@ INSTALLED_APPS = [
     "apps.workflows",
     "apps.runs",
     "apps.portal",
+    "workers",
 ]
 
 MIDDLEWARE = [
+    "orchestra.api_limits.request_headers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -228,14 +230,18 @@ REST_FRAMEWORK = {
         "apps.accounts.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "apps.accounts.scopes.HasScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["orchestra.api.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "orchestra.api.CursorPages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_THROTTLE_CLASSES": ["orchestra.api.RateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"user": env.text("ORCHESTRA_API_RATE", "6000/min")},
+    "DEFAULT_THROTTLE_RATES": {"user": env.text("ORCHESTRA_API_RATE", "6000/min"), "anon": "600/min"},
+    "NUM_PROXIES": 1 if env.flag("ORCHESTRA_BEHIND_PROXY") else 0,
     "EXCEPTION_HANDLER": "orchestra.api.problem_json",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

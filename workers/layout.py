@@ -1,0 +1,112 @@
+"""Which processes an installation has: their command lines, their environment, the drivers they use.
+
+Standard library only: the supervisor imports this.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from orchestra import env
+from workers import embedded
+from workers.children import Child
+
+QUEUES = ("llm", "io", "cpu", "control")
+WEB = ("-m", "daphne", "--verbosity", "0", "-e", "{endpoint}", "orchestra.asgi:application")
+WORKER = (
+    *("-m", "celery", "-A", "orchestra.celery", "worker", "--pool=custom", "-Q", ",".join(QUEUES)),
+    *("-n", "{name}@%h", "--without-gossip", "--without-mingle", "--loglevel=WARNING"),
+)
+WORKER_ENVIRONMENT = {"CELERY_CUSTOM_WORKER_POOL": "workers.pool:LoopPool"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person who starts the installation chooses."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    then: Sequence[str] = ()
+    """Arguments of Python for one more process, started once the first page is there (the demo's sample)."""
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the product."""
+        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 (compared, not bound)
+        return f"http://{f'[{name}]' if ':' in name and not name.startswith('[') else name}:{self.port}/"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The processes of one installation."""
+
+    broker: Child | None
+    web: Child
+    workers: tuple[Child, ...]
+    guest: Child | None
+    socket: Path
+
+    @property
+    def serving(self) -> tuple[Child, ...]:
+        """Those that need the broker."""
+        return (self.web, *self.workers)
+
+
+def make_layout(options: Options, var: Path) -> Layout:
+    """Return the processes for these options. Raises NoServer when the embedded broker has no binary."""
+    logs = var / "log"
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    base = {
+        **os.environ,
+        "ORCHESTRA_VAR": str(var),
+        "DJANGO_SETTINGS_MODULE": "orchestra.settings",
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(env.ROOT), os.environ.get("PYTHONPATH")))),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+    def python(name: str, words: Sequence[str], **extra: str) -> Child:
+        filled = [word.format(endpoint=endpoint(options), name=name) for word in words]
+        return Child(name, [sys.executable, "-P", *filled], {**base, **extra}, logs / f"{name}.log")
+
+    listens_at = env.embedded_socket(var)
+    return Layout(
+        broker=None if env.text("BROKER_URL") else _broker(listens_at, var, logs),
+        web=python("web", WEB),
+        workers=tuple(
+            python(f"worker{number}", WORKER, **WORKER_ENVIRONMENT)
+            for number in range(1, options.workers + 1)
+        ),
+        guest=replace(python("guest", options.then), is_shown=True) if options.then else None,
+        socket=listens_at,
+    )
+
+
+def endpoint(options: Options) -> str:
+    """Return Twisted's description of the listening port; its colons are escaped."""
+    interface = options.host.strip("[]").replace(":", "\\:")
+    return f"tcp:port={options.port}:interface={interface}:backlog=2048"
+
+
+def drivers() -> dict[str, str]:
+    """Name the drivers in use, without addresses or passwords."""
+    broker = urlsplit(env.text("BROKER_URL")).scheme
+    redis = urlsplit(env.text("REDIS_URL")).scheme or (broker if broker.startswith("redis") else "")
+    database = urlsplit(env.text("DATABASE_URL")).scheme
+    return {
+        "database": "postgresql" if database.startswith("postgres") else "sqlite",
+        "broker": broker or "embedded",
+        "redis": redis or ("none" if broker else "embedded"),
+    }
+
+
+def _broker(listens_at: Path, var: Path, logs: Path) -> Child:
+    data = var / "valkey"
+    words = embedded.command(embedded.find_server(), listens_at, data)
+    embedded.prepare(listens_at, data)
+    return Child("valkey", words, {"LC_ALL": "C", "PATH": os.environ.get("PATH", "")}, logs / "valkey.log")
