@@ -25,6 +25,7 @@ from orchestra.llm.client import Answer, Chunk, Finish, Message, ModelRequest, M
 from orchestra.llm.structured import complaint, parse_json, problems_of, validator_for
 from orchestra.llm.tokens import count_tokens
 from orchestra.llm.wire import NotServed
+from orchestra.net import clean_json, clean_text
 
 REASKS = 2
 MAX_TEXT = 4 * 1024 * 1024
@@ -142,7 +143,7 @@ async def _call(
 
 
 async def _take(chunk: TextDelta, parts: list[str], screen: _Screen) -> None:
-    text = chunk.text.replace("\x00", "") if "\x00" in chunk.text else chunk.text
+    text = screen.cleaned(chunk.text)
     if not text:
         return
     parts.append(text)
@@ -158,7 +159,15 @@ class _Screen:
     def __init__(self, on_text: OnText) -> None:
         self._on_text = on_text
         self._notice = ""
+        self._half = ""
         self.size = 0
+
+    def cleaned(self, text: str) -> str:
+        """Return the piece fit to be stored; half a surrogate pair at its end waits for the next piece."""
+        text, self._half = self._half + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return clean_text(text)
 
     async def show(self, text: str) -> None:
         if self._notice:
@@ -166,6 +175,7 @@ class _Screen:
         await self._on_text(text)
 
     def interrupt(self, notice: str) -> None:
+        self._half = ""
         if self.size:
             self._notice, self.size = notice, 0
 
@@ -204,7 +214,7 @@ def _checked(text: str, finish: Finish, validator: Draft202012Validator | None) 
     if validator is None:
         return None, []
     try:
-        data = parse_json(text)
+        data = clean_json(parse_json(text))
     except ValueError as error:
         cut = " (it was cut at max_tokens)" if finish.reason == "length" else ""
         return None, [f"{error}{cut}"]

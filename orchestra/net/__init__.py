@@ -4,6 +4,7 @@ from orchestra.net.addresses import check_url, is_public
 from orchestra.net.client import Outbound, shared
 from orchestra.net.connect import Lookup, system_lookup
 from orchestra.net.reply import HttpReply, Limits, Reply, retry_after
+from orchestra.net.text import clean_json, clean_text
 
 __all__ = [
     "HttpReply",
@@ -12,6 +13,8 @@ __all__ = [
     "Outbound",
     "Reply",
     "check_url",
+    "clean_json",
+    "clean_text",
     "is_public",
     "retry_after",
     "shared",

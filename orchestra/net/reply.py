@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from orchestra.errors import ToolFailed
+from orchestra.net.text import clean_json, clean_text
 
 PIECE = 64 * 1024
 
@@ -75,10 +76,10 @@ class Reply:
         kind = self.content_type
         if raw and (kind == "application/json" or kind.endswith("+json")):
             try:
-                return json.loads(raw, parse_constant=_refuse_constant)
+                return clean_json(json.loads(raw, parse_constant=_refuse_constant))
             except (ValueError, RecursionError):
                 pass  # not the JSON it claims to be: shown as the text it is
-        return raw.decode(self._charset(), errors="replace")
+        return clean_text(raw.decode(self._charset(), errors="replace"))
 
     def _charset(self) -> str:
         name = self._response.charset or "utf-8"
