@@ -10,6 +10,9 @@ from typing import Any
 
 from celery import Celery
 from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from orchestra.errors import Unavailable
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
 
@@ -22,6 +25,14 @@ JOIN = "orchestra.join"
 HIGHEST = 3
 """Priorities on the wire rise with urgency (low 0 … critical 3); Redis counts the other way round."""
 
+
+
+class BrokerAway(Unavailable):
+    """The message broker cannot be reached; nothing is lost, it is sent when the broker is back."""
+
+    code = "broker_away"
+
+
 app = Celery("orchestra")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_queues = [
@@ -33,10 +44,13 @@ app.autodiscover_tasks(["workers"], related_name="tasks")
 
 
 def publish(name: str, *, queue: str, priority: int = 1, **arguments: Any) -> None:
-    """Send one message: names and ids only. Raises kombu's OperationalError when the broker is away."""
-    app.signature(name, kwargs=arguments, immutable=True).apply_async(
-        queue=queue, priority=wire_priority(priority), retry=False
-    )
+    """Send one message: names and ids only. Raises BrokerAway when it cannot be sent."""
+    try:
+        app.signature(name, kwargs=arguments, immutable=True).apply_async(
+            queue=queue, priority=wire_priority(priority), retry=False
+        )
+    except (OperationalError, OSError) as error:
+        raise BrokerAway(str(error)) from error
 
 
 def wire_priority(priority: int) -> int:

@@ -131,6 +131,9 @@ class NodeRun(models.Model):
     run = models.ForeignKey(Run, models.CASCADE, related_name="node_runs")
     path = models.CharField(_("path"), max_length=400)
     scope = models.CharField(max_length=400, blank=True)
+    owner = models.CharField(max_length=400, blank=True)
+    """Path of the map whose item this belongs to; empty in the run's own scope."""
+    item_index = models.PositiveIntegerField(null=True)
     node = models.CharField(_("node"), max_length=64)
     kind = models.CharField(_("kind"), max_length=40)
     queue = models.CharField(_("queue"), max_length=20)
@@ -149,6 +152,8 @@ class NodeRun(models.Model):
     """Live incoming edges so far (joins)."""
     is_decided = models.BooleanField(default=False)
     """The join has made this node ready or skipped it; later arrivals change nothing."""
+    items_total = models.PositiveIntegerField(null=True)
+    """Maps: how many items it has opened; None before."""
     cursor = models.PositiveIntegerField(default=0)
     """Maps: index of the next item to release."""
     is_handled = models.BooleanField(default=False)
@@ -187,6 +192,9 @@ class NodeRun(models.Model):
                 condition=models.Q(status="waiting", due_at__isnull=False),
             ),
             models.Index(fields=["run", "scope", "status"], name="node_run_scope"),
+            models.Index(
+                fields=["run", "owner", "item_index"], name="node_run_items", condition=~models.Q(owner="")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -238,3 +246,19 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CanvasPart(models.Model):
+    """A member of a chord's header that has ended, where no Redis counts them; the empty member holds the size."""
+
+    group = models.CharField(max_length=64)
+    member = models.CharField(max_length=64, blank=True)
+    size = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        verbose_name = _("canvas part")
+        verbose_name_plural = _("canvas parts")
+        constraints = [models.UniqueConstraint(fields=["group", "member"], name="canvas_part_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.member or self.size}"

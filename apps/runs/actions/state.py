@@ -1,0 +1,230 @@
+"""One run inside one transaction: what claiming, recording and settling do to its rows.
+
+Everything here happens under the run's row lock, so it is plain sequential logic: read rows, decide with the
+pure engine, change rows, note events. `commit` writes it all at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from apps.runs import rows
+from apps.runs.actions.items import ItemScopes
+from apps.runs.actions.operations import Facts, Record
+from apps.runs.events import EventLog, Label
+from apps.runs.rows import NodeRow, RunRow
+from orchestra.engine.outcome import Done, Expand, Failed, Skipped, Suspend, Usage
+from orchestra.engine.plan import ITEM, path_of
+from orchestra.engine.progress import Arrival, Count, settle
+from orchestra.engine.status import FINAL_NODE, EventType, NodeStatus, RunStatus
+
+RETRY = "retry"
+"""`waiting_for` of a node run between two attempts."""
+
+
+class RunState(ItemScopes):
+    def __init__(self, row: RunRow, facts: Facts, log: EventLog, worker: str) -> None:
+        self.row = row
+        self.facts = facts
+        self.log = log
+        self.worker = worker
+        self.label = Label(facts.team, facts.workflow, facts.number)
+        self.nodes: dict[str, NodeRow] = {}
+        self.changed: dict[str, NodeRow] = {}
+        self.opened: list[NodeRow] = []
+        self.ready: list[NodeRow] = []
+        """Node runs that became ready in the current operation, in plan order."""
+
+    # Rows ------------------------------------------------------------------------------------
+    def load(self, paths: Iterable[str]) -> list[NodeRow]:
+        """Return the rows of these paths, reading in one statement those not yet at hand."""
+        wanted = list(paths)
+        missing = [path for path in wanted if path not in self.nodes]
+        if missing:
+            for row in rows.nodes_at((self.row.id, path) for path in missing):
+                self.nodes[row.path] = row
+        return [self.nodes[path] for path in wanted if path in self.nodes]
+
+    def touch(self, row: NodeRow) -> NodeRow:
+        self.nodes[row.path] = row
+        if row.id:
+            self.changed[row.path] = row
+        return row
+
+    def event(self, type_: EventType, node: str = "", **data: Any) -> None:
+        self.log.add(self.row, type_, node=node, label=self.label, **data)
+
+    # Claiming --------------------------------------------------------------------------------
+    def is_open_for(self, epoch: int) -> bool:
+        return self.row.epoch == epoch and self.row.status in (RunStatus.RUNNING, RunStatus.WAITING)
+
+    def claim(self, row: NodeRow) -> NodeRow:
+        """Give a queued node run to this worker: next attempt, new fence."""
+        row.status = NodeStatus.RUNNING
+        row.attempt += row.items_total is None
+        row.fence += 1
+        row.worker = self.worker
+        row.waiting_for = ""
+        row.due_at = None
+        row.started_at = self.log.now
+        row.finished_at = None
+        self.event(EventType.NODE_STARTED, row.path, attempt=row.attempt, kind=row.kind)
+        return self.touch(row)
+
+    def may_resume(self, row: NodeRow, fence: int) -> bool:
+        """Say whether the worker that laid a node down for a short back-off still holds it."""
+        return row.status == NodeStatus.WAITING and row.waiting_for == RETRY and row.fence == fence
+
+    def hand_back(self, row: NodeRow, reason: str) -> None:
+        """Queue a running node run again without charging the attempt."""
+        row.status = NodeStatus.QUEUED
+        row.attempt -= 1
+        row.fence += 1
+        row.worker = ""
+        row.queued_at = self.log.now
+        self.event(EventType.NODE_QUEUED, row.path, reason=reason)
+        self.touch(row)
+
+    # Recording -------------------------------------------------------------------------------
+    def record(self, operation: Record) -> bool:
+        """Apply an outcome; False when the reporter no longer holds the node run (its result is dropped)."""
+        found = self.load([operation.path])
+        if not found or found[0].status != NodeStatus.RUNNING or found[0].fence != operation.fence:
+            return False
+        row, outcome = found[0], operation.outcome
+        if operation.input is not None:
+            row.input = operation.input
+        row.has_result = True
+        match outcome:
+            case Expand():
+                self.open_items(self.touch(row), outcome)
+            case Suspend():
+                self._suspend(row, outcome)
+            case Failed() if outcome.retry_after is not None:
+                self._retry(row, outcome, outcome.retry_after)
+            case _:
+                self._end(row, outcome)
+        return True
+
+    def fail(self, row: NodeRow, outcome: Failed) -> None:
+        """End a node run that nobody will report on any more."""
+        self._end(row, outcome)
+
+    def _suspend(self, row: NodeRow, outcome: Suspend) -> None:
+        row.status = NodeStatus.WAITING
+        row.waiting_for = outcome.waiting_for
+        if outcome.due_in is not None:
+            row.due_at = self.log.now + timedelta(seconds=outcome.due_in)
+        self.event(EventType.NODE_WAITING, row.path, waiting_for=outcome.waiting_for)
+        self.touch(row)
+
+    def _retry(self, row: NodeRow, outcome: Failed, delay: float) -> None:
+        self._note_attempt(row, outcome)
+        self._charge(row, outcome.usage)
+        row.error = dict(outcome.error)
+        row.status = NodeStatus.WAITING
+        row.waiting_for = RETRY
+        row.due_at = self.log.now + timedelta(seconds=delay)
+        self.event(
+            EventType.NODE_RETRYING, row.path, attempt=row.attempt, delay=round(delay, 3), error=row.error
+        )
+        self.touch(row)
+
+    def _end(self, row: NodeRow, outcome: Done | Skipped | Failed) -> None:
+        row.finished_at = self.log.now
+        row.waiting_for = ""
+        row.worker = ""
+        ports: tuple[str, ...] = ()
+        match outcome:
+            case Done():
+                row.status, row.output, ports, row.error = NodeStatus.SUCCEEDED, outcome.output, outcome.ports, None
+                self._charge(row, outcome.usage)
+                self._note_attempt(row, None)
+            case Failed():
+                row.status, row.output, ports = NodeStatus.FAILED, outcome.output, outcome.ports
+                row.error, row.is_handled = dict(outcome.error), outcome.is_handled or row.kind == "item"
+                self._charge(row, outcome.usage)
+                self._note_attempt(row, outcome)
+            case Skipped():
+                row.status = NodeStatus.SKIPPED
+        row.ports = list(ports)
+        self.touch(row)
+        self._say_ended(row)
+        self.settle(row, ports)
+
+    def _note_attempt(self, row: NodeRow, failure: Failed | None) -> None:
+        row.attempts = [
+            *row.attempts,
+            {
+                "attempt": row.attempt,
+                "worker": row.worker or self.worker,
+                "started_at": _text(row.started_at),
+                "finished_at": _text(self.log.now),
+                "status": "failed" if failure else "succeeded",
+                "error": dict(failure.error) if failure else None,
+            },
+        ]
+
+    def _charge(self, row: NodeRow, usage: Usage | None) -> None:
+        if usage is None:
+            return
+        row.model = usage.model or row.model
+        for name in ("input_tokens", "output_tokens", "cost"):
+            amount = getattr(usage, name)
+            setattr(row, name, getattr(row, name) + amount)
+            setattr(self.row, name, getattr(self.row, name) + amount)
+
+    def _say_ended(self, row: NodeRow) -> None:
+        if row.node != ITEM:
+            self.row.nodes_done += 1
+        data: dict[str, Any] = {"done": self.row.nodes_done, "total": self.row.nodes_total}
+        if row.error is not None:
+            data["error"] = row.error
+        if row.input_tokens or row.output_tokens:
+            data["usage"] = {
+                "input_tokens": row.input_tokens,
+                "output_tokens": row.output_tokens,
+                "cost": round(float(row.cost), 8),
+            }
+        self.event(EventType(f"node.{row.status}"), row.path, **data)
+
+    # Settling --------------------------------------------------------------------------------
+    def settle(self, row: NodeRow, ports: Collection[str]) -> None:
+        """Let the end of a node run reach its successors, its scope, its map and its run."""
+        plan = self.facts.plan.at(row.scope)
+        progress = settle(plan, [Arrival(row.node, tuple(ports))], lambda nodes: self._counts(row.scope, nodes))
+        for node, count in progress.counts.items():
+            joined = self.load([path_of(row.scope, node)])[0]
+            joined.unsettled, joined.live, joined.is_decided = count.unsettled, count.live, count.is_decided
+            self.touch(joined)
+        for skipped in self.load(path_of(row.scope, node) for node in progress.skipped):
+            self._skip(skipped)
+        self.make_ready(self.load(path_of(row.scope, node) for node in progress.ready))
+        if not row.scope:
+            self.row.unsettled -= 1 + len(progress.skipped)
+        elif row.node == ITEM:
+            self.item_ended(row)
+
+    def _counts(self, scope: str, nodes: Collection[str]) -> Mapping[str, Count]:
+        found = self.load(path_of(scope, node) for node in nodes)
+        return {row.node: Count(row.unsettled, row.live, row.is_decided) for row in found}
+
+    def _skip(self, row: NodeRow) -> None:
+        row.status = NodeStatus.SKIPPED
+        row.finished_at = self.log.now
+        self.touch(row)
+        self._say_ended(row)
+
+    def make_ready(self, found: Iterable[NodeRow]) -> None:
+        for row in found:
+            if row.status in FINAL_NODE:
+                continue
+            row.status = NodeStatus.QUEUED
+            row.queued_at = self.log.now
+            self.ready.append(self.touch(row))
+
+
+def _text(at: Any) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None

@@ -1,0 +1,220 @@
+"""One worker process at work: claim, run, record, go on; and stop at once when told to.
+
+All pools share it. Node kinds are coroutines on the process's event loop; the database is the recorder's thread; the
+broker is the sender's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+import structlog
+from django.conf import settings
+
+from apps.runs import live
+from apps.runs.actions.operations import Advance, Applied, Claim, Claimed, Feed, HandBack, Operation, Record
+from orchestra.engine.attempt import attempt
+from orchestra.engine.outcome import Failed, Outcome
+from orchestra.ids import new_id
+from workers import telemetry
+from workers.context import WorkerContext
+from workers.recorder import Recorder
+from workers.sender import Sender
+
+log = structlog.get_logger(__name__)
+
+SHORT_BACK_OFF = 3.0
+"""Seconds; up to here a worker sleeps before the next attempt itself, above it the node run waits as a row."""
+
+FEED_SECONDS = 2.0
+"""After so long a feeder of a queue without an event loop makes room for others."""
+
+T = TypeVar("T")
+
+
+class Runtime:
+    """Everything a worker process has once: loop, recorder, sender, text streams, the tasks that it runs."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{new_id().hex[-6:]}"
+        self.loop = loop
+        self.recorder = Recorder(self.name)
+        self.sender = Sender()
+        self.texts = live.TextStreams()
+        self.slots = asyncio.Semaphore(settings.ORCHESTRA_LLM_SLOTS)
+        self.running: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
+        self.is_stopping = False
+        self._stop_listening = live.listen_for_workers(self._hear)
+
+    # What tasks call -------------------------------------------------------------------------
+    async def advance(self, run: str) -> None:
+        """Send out whatever of a run is queued."""
+        await self._commit(Advance(run))
+
+    async def run_segment(self, run: str, path: str, epoch: int, *, queue: str, follows: bool) -> None:
+        """Run a segment from the node run at `path` on, and whatever this process keeps of what becomes ready."""
+        applied = await self._commit(Claim(run, path, epoch))
+        await self._run_all(applied, queue, follows)
+
+    async def feed(self, run: str, queue: str, epoch: int, *, width: int, until: float | None = None) -> None:
+        """Take queued node runs of one queue, at most `width` at once, until none is left (or time is up)."""
+        active: set[asyncio.Task[None]] = set()
+        while not self.is_stopping:
+            applied = await self._commit(Feed(run, queue, epoch, width - len(active)))
+            active |= {self.loop.create_task(self._run_one(claimed, queue, False)) for claimed in applied.claimed}
+            if not active:
+                break
+            _done, active = await asyncio.wait(active, return_when=asyncio.FIRST_COMPLETED)
+            if until is not None and time.monotonic() > until:
+                await asyncio.gather(*active)
+                await self.advance(run)
+                break
+
+    def close(self) -> None:
+        """End the threads of this process; what was submitted is committed and sent first."""
+        self._stop_listening()
+        self.recorder.close()
+        self.sender.close()
+        self.texts.close()
+
+    async def hand_back_all(self, grace: float) -> None:
+        """Let running nodes end within `grace` seconds; stop the others and queue them for other workers."""
+        self.is_stopping = True
+        active = [task for tasks in self.running.values() for task in tasks]
+        if active:
+            _done, late = await asyncio.wait(active, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    # The engine's turn -----------------------------------------------------------------------
+    async def _run_all(self, applied: Applied, queue: str, follows: bool) -> None:
+        first, *others = applied.claimed or [None]
+        tasks = [self.loop.create_task(self._run_one(claimed, queue, False)) for claimed in others if claimed]
+        if first is not None:
+            await self._run_one(first, queue, follows)
+        if tasks:
+            await asyncio.gather(*tasks)
+
+    async def _run_one(self, claimed: Claimed, queue: str, follows: bool) -> None:
+        """Run a node and what this process goes on with, as one loop (a chain of thousands needs no deep stack)."""
+        pending: list[asyncio.Task[None]] = []
+        current: Claimed | None = claimed
+        while current is not None:
+            applied = await self._run_node(current, queue, follows)
+            current = None
+            for index, following in enumerate(applied.claimed):
+                if index == 0:
+                    current = following
+                else:
+                    pending.append(self.loop.create_task(self._run_one(following, queue, False)))
+        if pending:
+            await asyncio.gather(*pending)
+
+    async def _run_node(self, claimed: Claimed, queue: str, follows: bool) -> Applied:
+        """Make attempts at one node run until it is recorded, laid down, or withdrawn."""
+        while True:
+            context = WorkerContext(self, claimed)
+            outcome = await self._attempt(claimed, context)
+            if outcome is None:
+                return await self._commit(HandBack(claimed.facts.run, claimed.path, claimed.fence))
+            run = claimed.facts.run
+            keep = None if self.is_stopping else queue
+            applied = await self._commit(
+                Record(run, claimed.path, claimed.fence, outcome, context.input, follows, keep)
+            )
+            delay = outcome.retry_after if isinstance(outcome, Failed) else None
+            if delay is None or delay > SHORT_BACK_OFF or not applied.is_accepted:
+                return applied
+            await asyncio.sleep(delay)
+            again = await self._commit(Claim(run, claimed.path, claimed.epoch, claimed.fence))
+            if not again.claimed:
+                return again
+            claimed = again.claimed[0]
+
+    async def _attempt(self, claimed: Claimed, context: WorkerContext) -> Outcome | None:
+        """Run one attempt as a task that a cancel can stop; None when it was stopped."""
+        run = claimed.facts.run
+        has_edge = claimed.node.id in claimed.plan.handles_errors
+        started = time.perf_counter()
+        async with self.slots:
+            task = self.loop.create_task(attempt(context, has_error_edge=has_edge))
+            self.running[run].add(task)
+            telemetry.BUSY.inc()
+            try:
+                outcome = await task
+            except asyncio.CancelledError:
+                if not task.cancelled():
+                    raise
+                return None
+            finally:
+                telemetry.BUSY.dec()
+                self._forget(run, task)
+                if context.has_text:
+                    self.texts.end(run, claimed.path, claimed.attempt)
+        telemetry.NODE_SECONDS.labels(claimed.node.kind).observe(time.perf_counter() - started)
+        telemetry.NODES.labels(claimed.node.kind, type(outcome).__name__.lower()).inc()
+        return outcome
+
+    def _forget(self, run: str, task: asyncio.Task[Any]) -> None:
+        self.running[run].discard(task)
+        if not self.running[run]:
+            del self.running[run]
+
+    async def _commit(self, operation: Operation) -> Applied:
+        applied = await asyncio.wrap_future(self.recorder.submit(operation))
+        if applied.dispatch is not None:
+            self.sender.send(applied.dispatch)
+        return applied
+
+    # The control push ------------------------------------------------------------------------
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        run = message.get("cancel")
+        if isinstance(run, str):
+            self.loop.call_soon_threadsafe(self._cancel, run)
+
+    def _cancel(self, run: str) -> None:
+        for task in list(self.running.get(run, ())):
+            task.cancel()
+
+
+class _Process:
+    """The runtime of this process, made on first use; prefork children make their own."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.runtime: Runtime | None = None
+        self.lock = threading.Lock()
+
+    def get(self) -> Runtime:
+        with self.lock:
+            if self.runtime is None or self.pid != os.getpid():
+                self.runtime = Runtime(_loop_in_thread())
+                self.pid = os.getpid()
+            return self.runtime
+
+
+def _loop_in_thread() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="loop", daemon=True).start()
+    return loop
+
+
+_process = _Process()
+
+
+def current() -> Runtime:
+    """Return this process's runtime."""
+    return _process.get()
+
+
+def wait(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the runtime's loop from any other thread, and return its result."""
+    return asyncio.run_coroutine_threadsafe(coroutine, current().loop).result()

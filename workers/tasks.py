@@ -1,0 +1,49 @@
+"""The tasks: ids in, one call, nothing out. What happened stands in the database."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from orchestra.celery import ADVANCE, FEED, JOIN, RUN_SEGMENT, app
+from workers import lifecycle as lifecycle  # connects the worker's signals
+from workers import runtime
+from workers.pool import wait
+
+LOOP_WIDTH = 250
+CPU_WIDTH = 16
+
+
+@app.task(name=ADVANCE)
+def advance(run: str) -> None:
+    """Send out whatever of a run is queued."""
+    wait(runtime.current().advance(run))
+
+
+@app.task(name=RUN_SEGMENT, bind=True)
+def run_segment(self: Any, run: str, path: str, epoch: int) -> None:
+    """Run a segment from the node run at `path` on."""
+    follows = bool(self.request.chain or self.request.chord)
+    queue = queue_of(self.request)
+    wait(runtime.current().run_segment(run, path, epoch, queue=queue, follows=follows))
+
+
+@app.task(name=FEED)
+def feed(run: str, queue: str, epoch: int) -> None:
+    """Take queued node runs of one queue until none is left."""
+    current = runtime.current()
+    if queue == "cpu":
+        until = time.monotonic() + runtime.FEED_SECONDS
+        wait(current.feed(run, queue, epoch, width=CPU_WIDTH, until=until))
+    else:
+        wait(current.feed(run, queue, epoch, width=LOOP_WIDTH))
+
+
+@app.task(name=JOIN)
+def join() -> None:
+    """Stand between two groups of a canvas."""
+
+
+def queue_of(request: Any) -> str:
+    """Return the queue that a message came from."""
+    return str((request.delivery_info or {}).get("routing_key") or "control")
