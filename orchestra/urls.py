@@ -9,6 +9,8 @@ from django.urls import include, path
 urlpatterns = [
     path("api/v1/", include("orchestra.api_urls")),
     path(settings.ADMIN_URL, admin.site.urls),
+    path("", include("apps.accounts.urls")),
+    path("", include("apps.agents.urls")),
     path("", include("apps.portal.urls")),
 ]
 

@@ -1,0 +1,112 @@
+"""What every page's frame needs: theme, navigation, teams. Read lazily, so fragments pay nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import get_language_info
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import Team, Theme
+from apps.accounts.teams import team_of
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of the navigation."""
+
+    url_name: str
+    label: str | Promise
+    icon: str
+
+    @property
+    def space(self) -> str:
+        return self.url_name.partition(":")[0]
+
+
+PLACES = (
+    Place("portal:home", _("Home"), "home"),
+    Place("workflows:list", _("Workflows"), "workflow"),
+    Place("runs:list", _("Runs"), "run"),
+    Place("agents:list", _("Agents"), "agent"),
+    Place("connections:list", _("Connections"), "connection"),
+    Place("team:members", _("Team"), "team"),
+    Place("settings:profile", _("Settings"), "settings"),
+)
+TAB_BAR = (*PLACES[:4], Place("settings:profile", _("Me"), "user"))
+
+
+class Frame:
+    """The frame around one page, for one request."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    @cached_property
+    def person(self) -> Any:
+        user = getattr(self.request, "user", None)
+        return user if user is not None and user.is_authenticated else None
+
+    @cached_property
+    def theme(self) -> str:
+        wanted = self.person.theme if self.person else self.request.COOKIES.get(settings.THEME_COOKIE_NAME, "")
+        return wanted if wanted in Theme.values else Theme.SYSTEM
+
+    @cached_property
+    def themes(self) -> list[dict[str, Any]]:
+        icons = {Theme.SYSTEM: "monitor", Theme.LIGHT: "sun", Theme.DARK: "moon"}
+        return [{"value": t.value, "label": t.label, "icon": icons[t], "current": t == self.theme} for t in Theme]
+
+    @cached_property
+    def theme_icon(self) -> str:
+        return next(theme["icon"] for theme in self.themes if theme["current"])
+
+    @cached_property
+    def languages(self) -> list[dict[str, str]]:
+        return [{"code": code, "name": get_language_info(code)["name_local"]} for code, _name in settings.LANGUAGES]
+
+    @cached_property
+    def teams(self) -> list[Team]:
+        if self.person is None:
+            return []
+        return list(Team.objects.filter(memberships__user=self.person).order_by("name"))
+
+    @cached_property
+    def team(self) -> Team | None:
+        try:
+            return team_of(self.request) if self.person else None
+        except Http404:
+            return None
+
+    @cached_property
+    def navigation(self) -> list[dict[str, Any]]:
+        return self._entries(PLACES)
+
+    @cached_property
+    def tab_bar(self) -> list[dict[str, Any]]:
+        return self._entries(TAB_BAR)
+
+    def _entries(self, places: tuple[Place, ...]) -> list[dict[str, Any]]:
+        match = getattr(self.request, "resolver_match", None)
+        here = match.namespace if match else ""
+        name = match.view_name if match else ""
+        entries = []
+        for place in places:
+            try:
+                url = reverse(place.url_name)
+            except NoReverseMatch:
+                continue
+            current = name == place.url_name if place.space == "portal" else here == place.space
+            entries.append({"url": url, "label": place.label, "icon": place.icon, "current": current})
+        return entries
+
+
+def frame(request: HttpRequest) -> dict[str, Frame]:
+    """Put the frame into every template as `frame`."""
+    return {"frame": Frame(request)}

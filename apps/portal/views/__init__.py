@@ -1,0 +1,1 @@
+"""Pages of the frame: home, team, settings, the style guide."""
