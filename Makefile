@@ -1,0 +1,45 @@
+# Everything is one word: make demo, make test, make help.
+PORT ?= 8000
+PYTHON ?= python3
+RUN = .venv/bin/python
+LOCK = uv pip compile --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --annotation-style=line
+
+.PHONY: help demo up test test-services lint lock bench bench-peers clean setup setup-dev
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: ## make .venv with the locked dependencies
+	@$(PYTHON) tools/bootstrap.py
+
+setup-dev: ## and the development tools
+	@$(PYTHON) tools/bootstrap.py --dev
+
+demo: setup ## set up, start, run the sample workflow, serve until Ctrl-C (PORT=8000)
+	@PORT=$(PORT) exec $(RUN) manage.py demo
+
+up: setup ## serve without the sample (PORT=8000)
+	@PORT=$(PORT) exec $(RUN) manage.py up
+
+test: ## the whole suite, browser tests included
+	@$(PYTHON) tools/bootstrap.py --dev --browser
+	@exec $(RUN) -m pytest $(ARGS)
+
+test-services: setup-dev ## the suite again on PostgreSQL with Redis, then with RabbitMQ
+	@$(RUN) tools/with_services.py redis -- $(RUN) -m pytest -m "not browser" $(ARGS)
+	@$(RUN) tools/with_services.py rabbitmq -- $(RUN) -m pytest -m "not browser" $(ARGS)
+
+lint: setup-dev ## format, lint, types, layers, templates
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+	@git ls-files 'templates/*.html' | xargs .venv/bin/djangofmt --check
+
+lock: ## regenerate the locked requirements (needs uv)
+	$(LOCK) requirements.in -o requirements.lock
+	$(LOCK) requirements-dev.in -o requirements-dev.lock
+
+bench: setup-dev ## print the figures of docs/operations.md, next to plain Celery
+	@exec $(RUN) -m tests.load.bench $(ARGS)
+
+clean: ## remove the environment and caches; data in var/ stays
+	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
