@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import Membership, Role, Team, User
+from apps.workflows.actions import create_workflow, publish
+from apps.workflows.models import Workflow
+from tests.running import running_worker
 
 
 @pytest.fixture
@@ -35,3 +38,24 @@ def editor(make_user: Any, team: Team) -> User:
 @pytest.fixture
 def viewer(make_user: Any, team: Team) -> User:
     return make_user("vera", team, Role.VIEWER)
+
+
+@pytest.fixture
+def publish_workflow(team: Team, editor: User) -> Any:
+    """Return a function that makes and publishes a workflow from YAML or a definition."""
+
+    def publish_it(definition: Any, *, name: str = "Sample", into: Team | None = None) -> Workflow:
+        source = {"text": definition} if isinstance(definition, str) else {"definition": definition}
+        workflow = create_workflow(team=into or team, name=name, by=editor, **source)
+        publish(workflow=workflow, by=editor)
+        workflow.refresh_from_db()
+        return workflow
+
+    return publish_it
+
+
+@pytest.fixture
+def worker(transactional_db: None) -> Any:
+    """Run one worker process's worth of the product in this process, on whatever broker the suite runs on."""
+    with running_worker() as started:
+        yield started

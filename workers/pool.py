@@ -71,7 +71,7 @@ class LoopPool(BasePool):  # type: ignore[misc]  # Celery is untyped
 
     def on_stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self.runtime.hand_back_all(GRACE_SECONDS), self.runtime.loop).result()
-        self.runtime.close()
+        runtime.close()
 
     on_terminate = on_stop
 

@@ -200,6 +200,13 @@ class _Process:
                 self.pid = os.getpid()
             return self.runtime
 
+    def close(self) -> None:
+        with self.lock:
+            if self.runtime is not None and self.pid == os.getpid():
+                self.runtime.close()
+                self.runtime.loop.call_soon_threadsafe(self.runtime.loop.stop)
+            self.runtime = None
+
 
 def _loop_in_thread() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
@@ -213,6 +220,11 @@ _process = _Process()
 def current() -> Runtime:
     """Return this process's runtime."""
     return _process.get()
+
+
+def close() -> None:
+    """End this process's runtime; what was submitted is committed and sent first."""
+    _process.close()
 
 
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,99 @@
+"""The stage of the benchmarks: the product's processes on services of their own database, and the workflows they run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = sys.executable
+
+LOOP = ("--pool=custom", "-c", "1000", "-Q", "llm,io,control")
+CPU = ("--pool=prefork", "-c", "2", "-Q", "cpu")
+
+
+def prepare_environment(driver: str) -> dict[str, str]:
+    """Set the environment of this process and its children for a driver: `services` or `embedded`."""
+    folder = tempfile.mkdtemp(prefix="orchestra-bench-")
+    chosen = {
+        "DJANGO_SETTINGS_MODULE": "orchestra.settings",
+        "ORCHESTRA_VAR": folder,
+        "CELERY_CUSTOM_WORKER_POOL": "workers.pool:LoopPool",
+        "ORCHESTRA_API_RATE": "1000000/min",
+        "ORCHESTRA_UPKEEP": "1",
+    }
+    if driver == "services":
+        base = os.environ.get("BENCH_DATABASE", "postgres://postgres@127.0.0.1:5432")
+        chosen |= {
+            "DATABASE_URL": f"{base}/orchestra_bench",
+            "BROKER_URL": os.environ.get("BENCH_REDIS", "redis://127.0.0.1:6379/11"),
+            "PLAIN_BROKER": os.environ.get("BENCH_PLAIN", "redis://127.0.0.1:6379/12"),
+        }
+        subprocess.run(["dropdb", "--if-exists", "--force", "--maintenance-db", f"{base}/postgres", "orchestra_bench"], check=True)  # noqa: S607
+        subprocess.run(["createdb", "--maintenance-db", f"{base}/postgres", "orchestra_bench"], check=True)  # noqa: S607
+    os.environ.update(chosen)
+    return chosen
+
+
+@contextmanager
+def process(*command: str, quiet: bool = True) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a child in its own group until the block ends."""
+    log = open(Path(os.environ["ORCHESTRA_VAR"]) / f"{Path(command[0]).name}-{time.time_ns()}.log", "wb")  # noqa: SIM115  (closed with the child)
+    child = subprocess.Popen(
+        [PYTHON, "-m", *command], cwd=ROOT, stdout=log if quiet else None, stderr=log if quiet else None, start_new_session=True
+    )
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(15)
+        except subprocess.TimeoutExpired:
+            child.kill()
+        log.close()
+
+
+def celery_worker(*options: str) -> contextmanager[subprocess.Popen[bytes]]:
+    return process("celery", "-A", "orchestra.celery", "worker", "-l", "WARNING", "--without-gossip", "--without-mingle", *options)
+
+
+def plain_worker(concurrency: int = 2) -> contextmanager[subprocess.Popen[bytes]]:
+    return process("celery", "-A", "tests.load.plain", "worker", "-l", "WARNING", "-Q", "plain", "-c", str(concurrency))
+
+
+def clean_up() -> None:
+    shutil.rmtree(os.environ["ORCHESTRA_VAR"], ignore_errors=True)
+
+
+# The workflows of performance.md. ---------------------------------------------------------------
+def function(name: str = "noop", needs: list[str] | None = None, **arguments: object) -> dict[str, object]:
+    return {"kind": "function", "needs": needs or [], "settings": {"name": name, "arguments": arguments}}
+
+
+def chain_of(length: int, name: str = "noop", **arguments: object) -> dict[str, object]:
+    nodes = {f"n{i}": function(name, [f"n{i - 1}"] if i else [], **arguments) for i in range(length)}
+    return {"orchestra": 1, "nodes": nodes}
+
+
+def fan_of(width: int) -> dict[str, object]:
+    nodes = {f"n{i}": function() for i in range(width)}
+    nodes["join"] = function(needs=list(nodes))
+    return {"orchestra": 1, "nodes": nodes}
+
+
+def map_of(width: int) -> dict[str, object]:
+    body = {"nodes": {"one": function()}, "output": None}
+    items = {"kind": "map", "settings": {"items": list(range(width)), "body": body}}
+    return {"orchestra": 1, "nodes": {"each": items, "join": function(needs=["each"])}}
+
+
+def diamond() -> dict[str, object]:
+    nodes = {"a": function(), "b": function(needs=["a"]), "c": function(needs=["a"]), "d": function(needs=["b", "c"])}
+    return {"orchestra": 1, "nodes": nodes}
