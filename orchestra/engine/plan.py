@@ -149,6 +149,17 @@ class Plan:
         """Nodes with an edge from their `error` port."""
         return frozenset(e.source for n in self.nodes.values() for e in n.needs if e.port == ERROR)
 
+    @cached_property
+    def _units_by_segment(self) -> Mapping[int, int]:
+        return {segment: index for index, unit in enumerate(self.units) for segment in unit.segments}
+
+    def unit_of(self, segment: int) -> Unit:
+        return self.units[self._units_by_segment[segment]]
+
+    def in_same_unit(self, one: int, other: int) -> bool:
+        """Say whether one canvas carries both segments."""
+        return self._units_by_segment[one] == self._units_by_segment[other]
+
     def at(self, scope: str) -> Plan:
         """Return the plan of a scope: itself for `""`, the body's for `views[2]`."""
         plan = self

@@ -1,0 +1,116 @@
+"""Finds every problem of a definition at once: shape, schema, kinds, graph, joins, expressions, secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestra.engine.definition import find_shape_problems
+from orchestra.engine.expressions import has_holes
+from orchestra.engine.graph import Graph, Vertex, read_graph
+from orchestra.engine.limits import EDGES, NODES
+from orchestra.engine.names import NameCheck
+from orchestra.engine.precedence import Precedence, check_joins, find_precedence
+from orchestra.engine.report import Report
+from orchestra.engine.schema import BODY, SCHEMA
+from orchestra.engine.schemas import find_schema_problems, find_value_problems, place
+from orchestra.engine.secrets import find_secrets
+from orchestra.errors import Problem
+
+Functions = Mapping[str, Mapping[str, Any]]
+
+
+def analyse(definition: Any, functions: Functions | None = None) -> tuple[Graph | None, list[Problem]]:
+    """Return the graph of a definition and its problems; no graph when it is not even an object of bounded size.
+
+    `functions` maps the names of registered functions to the JSON Schemas of their arguments; without it, names
+    and arguments of functions are not checked. Executes nothing; raises nothing, whatever is given.
+    """
+    problems = find_shape_problems(definition) or _size_problems(definition)
+    if problems:
+        return None, problems
+    report = Report()
+    report.extend(find_value_problems(SCHEMA, definition))
+    if isinstance(definition.get("inputs"), dict):
+        report.extend(find_schema_problems(definition["inputs"], "inputs"))
+    graph = read_graph(definition, report)
+    precedence: dict[str, Precedence] = {}
+    for part in _graphs(graph):
+        if part.outer is not None:
+            report.extend(find_value_problems(BODY, _body_of(part), part.path.removesuffix(".")))
+        precedence[part.path] = find_precedence(part)
+        check_joins(part, report)
+        if functions is not None:
+            _check_functions(part, functions, report)
+    NameCheck(definition, precedence, report).check_graph(graph)
+    report.extend(find_secrets(definition))
+    return graph, report.problems
+
+
+def _size_problems(definition: Mapping[str, Any]) -> list[Problem]:
+    """Count nodes and edges, bodies included, before anything costs more than counting."""
+    nodes = edges = 0
+    stack: list[Any] = [definition]
+    while stack:
+        entries = stack.pop().get("nodes")
+        for node in entries.values() if isinstance(entries, dict) else ():
+            nodes += 1
+            if isinstance(node, dict):
+                needs = node.get("needs")
+                edges += len(needs) if isinstance(needs, list) else 0
+                settings = node.get("settings")
+                body = settings.get("body") if isinstance(settings, dict) else None
+                stack.extend([body] if isinstance(body, dict) else [])
+    problems = []
+    if nodes > NODES:
+        problems.append(Problem("nodes", "too_many_nodes", f"There are {nodes} nodes; {NODES} are allowed."))
+    if edges > EDGES:
+        problems.append(Problem("nodes", "too_many_edges", f"There are {edges} edges; {EDGES} are allowed."))
+    return problems
+
+
+def _graphs(graph: Graph) -> Iterator[Graph]:
+    yield graph
+    for body in graph.bodies.values():
+        yield from _graphs(body)
+
+
+def _body_of(graph: Graph) -> Any:
+    outer = graph.outer
+    return outer.vertices[graph.owner].settings["body"] if outer is not None else {}
+
+
+def _check_functions(graph: Graph, functions: Functions, report: Report) -> None:
+    for vertex in graph.vertices.values():
+        if vertex.kind.name != "function" or not vertex.is_sound:
+            continue
+        name = vertex.settings["name"]
+        if name in functions:
+            _check_arguments(vertex, functions[name], report)
+        else:
+            message = f"There is no function “{name[:80]}” in this installation."
+            report.unknown(f"{vertex.path}.settings.name", "unknown_function", message, name, functions)
+
+
+def _check_arguments(vertex: Vertex, schema: Mapping[str, Any], report: Report) -> None:
+    """Check constant arguments by value, the others by name."""
+    path = f"{vertex.path}.settings.arguments"
+    arguments = vertex.settings.get("arguments", {})
+    fields = schema.get("properties", {})
+    for name in schema.get("required", ()):
+        if name not in arguments:
+            report.add(place(path, [name]), "bad_arguments", f"The function needs “{name}”.")
+    for name, value in arguments.items():
+        if name in fields:
+            if not _holds_expressions(value):
+                report.extend(find_value_problems(fields[name], value, place(path, [name])))
+        elif schema.get("additionalProperties") is False:
+            message = f"The function has no argument “{name[:80]}”."
+            report.unknown(place(path, [name]), "bad_arguments", message, name, fields)
+
+
+def _holds_expressions(value: Any) -> bool:
+    if isinstance(value, str):
+        return has_holes(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_holds_expressions(item) for item in inner)

@@ -1,0 +1,120 @@
+"""Kind `map`: run a body once for each item of a list, in parallel, and collect the values in input order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from orchestra.engine.context import Context
+from orchestra.engine.expressions import has_holes, is_one_hole
+from orchestra.engine.limits import ITEMS
+from orchestra.engine.nodes.base import Kind, Settings, expression_or, object_schema
+from orchestra.engine.outcome import Done, Expand, ItemResult, Outcome
+from orchestra.errors import Permanent, Problem
+
+SCHEMA = object_schema(
+    {
+        "items": expression_or(
+            {"type": "array", "title": "Items", "description": "A list, or one hole that gives one."}
+        ),
+        "body": {
+            "type": "object",
+            "title": "Body",
+            "description": "`nodes` and `output`; `item` and `index` are in scope.",
+            "format": "graph",
+        },
+        "concurrency": {
+            "type": "integer",
+            "title": "At once",
+            "description": "How many items are worked on at the same time; empty: as many as the workers take.",
+            "minimum": 1,
+            "maximum": ITEMS,
+        },
+        "on_item_error": {
+            "enum": ["fail", "skip", "collect"],
+            "title": "When an item fails",
+            "description": "Fail the node; leave the item out; or put null in its place. The last two list `errors`.",
+            "default": "fail",
+        },
+    },
+    ("items", "body"),
+)
+
+
+class BadItems(Permanent):
+    """What the map should go over is not a list, or it is too long."""
+
+    code = "bad_items"
+    hint = "Look at the expression in `items`: it must give a list."
+
+
+class ItemFailed(Permanent):
+    """An item of the map failed."""
+
+    code = "item_failed"
+    hint = "Look at the item's nodes, or set `on_item_error` to skip or collect."
+
+
+async def run(context: Context, settings: Settings) -> Outcome:
+    """Open the scopes on the first call, collect their results on the second.
+
+    Output is `{items: [...], errors: [{index, error}]}` in input order. Raises BadItems, ItemFailed.
+    """
+    if context.items is not None:
+        return _collect(context.items, settings.get("on_item_error", "fail"))
+    items = settings["items"]
+    if not isinstance(items, list | tuple):
+        raise BadItems(f"`items` is {_type(items)}, not a list.")
+    if len(items) > ITEMS:
+        raise BadItems(f"`items` has {len(items)} items; {ITEMS} are allowed.")
+    if not items:
+        return _collect((), "fail")
+    return Expand(tuple(items), settings.get("concurrency"))
+
+
+def _collect(results: Sequence[ItemResult], on_item_error: str) -> Outcome:
+    ordered = sorted(results, key=lambda result: result.index)
+    failed = [result for result in ordered if result.error is not None]
+    if failed and on_item_error == "fail":
+        first = failed[0]
+        message = (first.error or {}).get("message", "")
+        others = f" ({len(failed)} items failed in all)" if len(failed) > 1 else ""
+        raise ItemFailed(f"Item {first.index} failed: {message}{others}")
+    return Done(
+        {
+            "items": [
+                None if result.error is not None else result.output
+                for result in ordered
+                if result.error is None or on_item_error == "collect"
+            ],
+            "errors": [{"index": result.index, "error": result.error} for result in failed],
+        }
+    )
+
+
+def _type(value: Any) -> str:
+    names = {dict: "an object", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def find_problems(settings: Settings, path: str) -> Iterable[Problem]:
+    """Items that are text, not a list."""
+    items = settings["items"]
+    if isinstance(items, str) and has_holes(items) and not is_one_hole(items):
+        yield Problem(
+            f"{path}.items", "bad_value", "`items` must be exactly one hole, {{ … }}, that gives a list."
+        )
+
+
+KIND = Kind(
+    name="map",
+    title="Map",
+    description="Run a body once for each item, in parallel.",
+    schema=SCHEMA,
+    run=run,
+    raw=frozenset({"body", "concurrency", "on_item_error"}),
+    find_problems=find_problems,
+    fields=("items", "errors"),
+    late=("workflow",),
+    has_body=True,
+)
