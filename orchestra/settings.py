@@ -8,6 +8,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from orchestra import env
+from orchestra.branding import UNFOLD as UNFOLD
 
 VERSION = "0.1.0"
 
@@ -244,6 +245,7 @@ ORCHESTRA_LEASE_SECONDS = env.number("ORCHESTRA_LEASE_SECONDS", 20, least=3)
 ORCHESTRA_RESCUE_SECONDS = env.number("ORCHESTRA_RESCUE_SECONDS", 15, least=1)
 ORCHESTRA_FUNCTIONS = env.words("ORCHESTRA_FUNCTIONS")
 ORCHESTRA_ALLOWED_HOSTS_OUT = frozenset(env.words("ORCHESTRA_ALLOWED_HOSTS_OUT"))
+ORCHESTRA_SIMULATED = env.text("ORCHESTRA_SIMULATED")
 ORCHESTRA_CURRENCY = env.text("ORCHESTRA_CURRENCY", "USD")
 ORCHESTRA_FLOWER_URL = env.text("ORCHESTRA_FLOWER_URL")
 ORCHESTRA_METRICS_TOKEN = env.text("ORCHESTRA_METRICS_TOKEN")
@@ -258,14 +260,14 @@ REST_FRAMEWORK = {
         "apps.accounts.scopes.HasScope",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["orchestra.api.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["orchestra.api_parsing.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PAGINATION_CLASS": "orchestra.api.CursorPages",
+    "DEFAULT_PAGINATION_CLASS": "orchestra.api_pages.CursorPages",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_THROTTLE_CLASSES": ["orchestra.api.RateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["orchestra.api_limits.RateThrottle"],
     "DEFAULT_THROTTLE_RATES": {"user": env.text("ORCHESTRA_API_RATE", "6000/min"), "anon": "600/min"},
     "NUM_PROXIES": 1 if env.flag("ORCHESTRA_BEHIND_PROXY") else 0,
-    "EXCEPTION_HANDLER": "orchestra.api.problem_json",
+    "EXCEPTION_HANDLER": "orchestra.api_problems.problem_json",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
@@ -276,11 +278,16 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "orchestra.api_views.add_problems",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "RunStatus": "apps.runs.models.RUN_STATUS_CHOICES",
         "NodeStatus": "apps.runs.models.NODE_STATUS_CHOICES",
     },
 }
 
-from orchestra.branding import UNFOLD as UNFOLD  # noqa: E402  (reads the settings' folder, as LOGGING does)
 from orchestra.logs import LOGGING as LOGGING  # noqa: E402  (reads the environment that the settings have checked)

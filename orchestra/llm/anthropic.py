@@ -110,7 +110,7 @@ class _Reader(StreamReader):
 
 
 def _texts(delta: Any) -> list[Chunk]:
-    if not isinstance(delta, Mapping):
+    if not isinstance(delta, dict):
         return []
     text = delta.get("text") or delta.get("partial_json")
     return [TextDelta(text)] if isinstance(text, str) and text else []

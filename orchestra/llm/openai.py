@@ -68,8 +68,8 @@ class _Reader(StreamReader):
         self._request = request
         self._reason = ""
         self._model = ""
-        self._usage: Mapping[str, Any] = {}
-        self._written = 0
+        self._usage: dict[str, Any] = {}
+        self._texts: list[str] = []
 
     def read(self, event: ServerEvent, secret: str) -> list[Chunk]:
         if event.data == b"[DONE]":
@@ -101,25 +101,26 @@ class _Reader(StreamReader):
         return Finish(
             reason=self._reason or "stop",
             input_tokens=tokens_in if isinstance(tokens_in, int) else _tokens_in(self._request),
-            output_tokens=tokens_out if isinstance(tokens_out, int) else self._written,
+            output_tokens=tokens_out if isinstance(tokens_out, int) else count_tokens("".join(self._texts)),
             model=self._model,
         )
 
-    def _note(self, value: Mapping[str, Any]) -> None:
-        if isinstance(value.get("usage"), Mapping):
-            self._usage = value["usage"]
-        if isinstance(value.get("model"), str):
-            self._model = value["model"]
+    def _note(self, value: dict[str, Any]) -> None:
+        usage, model = value.get("usage"), value.get("model")
+        if isinstance(usage, dict):
+            self._usage = usage
+        if isinstance(model, str):
+            self._model = model
 
     def _text(self, part: Any) -> list[Chunk]:
-        if not isinstance(part, Mapping):
+        if not isinstance(part, dict):
             return []
         if part.get("refusal"):
             raise ModelRefused(f"The model declines: {str(part['refusal'])[:300]}")
         text = part.get("content")
         if not isinstance(text, str) or not text:
             return []
-        self._written += count_tokens(text)
+        self._texts.append(text)
         return [TextDelta(text)]
 
 
@@ -147,8 +148,8 @@ def _turn(message: Message) -> dict[str, Any]:
     return {"role": message.role, "content": parts}
 
 
-def _first(choices: Any) -> Mapping[str, Any]:
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+def _first(choices: Any) -> dict[str, Any]:
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ModelUnavailable("The provider answers with JSON of an unknown shape.")
     return choices[0]
 

@@ -17,6 +17,7 @@ from orchestra.net import Outbound, Reply
 IDLE_SECONDS = 90.0
 TOTAL_SECONDS = 600.0
 MAX_STREAM_BYTES = 64 * 1024 * 1024
+_decode = json.JSONDecoder().decode
 MAX_ERROR_BYTES = 64 * 1024
 UNSUPPORTED = r"{0}\W.*(?:unsupported|not support|deprecated)|(?:unsupported|not support).*\W{0}\b"
 
@@ -179,7 +180,7 @@ async def _beginning(reply: Reply) -> str:
 def _object(raw: bytes, secret: str) -> dict[str, Any]:
     """Parse one JSON object. Raises ModelUnavailable for anything else, and what a reported error means."""
     try:
-        value = json.loads(raw)
+        value = _decode(raw.decode())
     except (ValueError, RecursionError) as error:
         raise ModelUnavailable("The provider answers with something that is not JSON.") from error
     if not isinstance(value, dict):

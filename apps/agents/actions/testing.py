@@ -1,0 +1,72 @@
+"""Trying a connection: does its provider answer, does it take the secret, which models does it offer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from apps.accounts.models import Role, User
+from apps.accounts.rights import require
+from apps.agents.models import Connection
+from apps.agents.providers import make_client
+from orchestra.errors import NodeFailure
+from orchestra.llm.client import Message, ModelRequest
+from orchestra.llm.provider import ProviderClient
+from orchestra.llm.simulated import MODELS
+from orchestra.llm.wire import NotServed
+from orchestra.net import Limits, Outbound
+
+SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTest:
+    """How the test went: `code`, `message` and `hint` say what to do when it is not ok."""
+
+    is_ok: bool
+    seconds: float
+    models: tuple[str, ...] = ()
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+
+
+def test_connection(*, connection: Connection, by: User) -> ConnectionTest:
+    """Ask the provider for its models, within SECONDS; one that has no list of them gets one short question.
+
+    Changes nothing. Raises NotPermitted; what the provider does wrong is in the result.
+    """
+    require(by, connection.team_id, Role.EDITOR)
+    started = time.monotonic()
+    try:
+        models = asyncio.run(_models(connection))
+    except NodeFailure as error:
+        seconds = time.monotonic() - started
+        return ConnectionTest(False, seconds, code=error.code, message=error.message, hint=error.hint)
+    return ConnectionTest(True, time.monotonic() - started, models=tuple(models))
+
+
+async def _models(connection: Connection) -> list[str]:
+    allow = frozenset(settings.ORCHESTRA_ALLOWED_HOSTS_OUT)
+    async with Outbound(allow=allow, limits=Limits(total_seconds=SECONDS)) as http:
+        client = make_client(connection, http)
+        if not isinstance(client, ProviderClient):
+            return list(MODELS)
+        try:
+            return await client.models()
+        except NotServed:
+            if not connection.default_model:
+                raise
+            await _question(client, connection.default_model)
+            return [connection.default_model]
+
+
+async def _question(client: ProviderClient, model: str) -> None:
+    request = ModelRequest(
+        model=model, messages=(Message("user", "Say OK."),), max_tokens=16, timeout=SECONDS
+    )
+    async for _ in client.stream(request):
+        pass

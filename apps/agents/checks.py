@@ -1,0 +1,126 @@
+"""What a connection's and an agent's fields must be; every problem is found at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from apps.agents.models import Dialect
+from orchestra.errors import AddressNotAllowed, InvalidInput, Problem
+from orchestra.net import check_url
+
+MAX_SECRET = 4096
+MAX_OPTIONS_BYTES = 16 * 1024
+MAX_INSTRUCTIONS = 100_000
+MASK = re.compile(r"[•…*]{1,64}[^•…*]{0,8}")
+PRINTABLE = re.compile(r"[\x21-\x7e]+")
+NUMBERS: Mapping[str, tuple[float, float]] = {
+    "temperature": (0, 2),
+    "max_tokens": (1, 10_000_000),
+    "idle_seconds": (1, 3600),
+    "latency": (0, 600),
+    "tps": (0, 100_000),
+}
+AGENT_OPTIONS = frozenset({"temperature", "max_tokens"})
+CONNECTION_OPTIONS = frozenset(
+    {"headers", "body", "structured", "idle_seconds", "prices", "latency", "tps", "fail"}
+)
+
+
+def is_mask(secret: str) -> bool:
+    """Say whether this is the mask that stands for a stored secret, sent back unchanged."""
+    return bool(MASK.fullmatch(secret))
+
+
+def check_connection(
+    *, name: str, dialect: str, base_url: str, secret: str, default_model: str, options: Any
+) -> None:
+    """Raise InvalidInput with every problem of a connection's fields."""
+    found = [*_name_problems(name), *_option_problems(options, CONNECTION_OPTIONS)]
+    if dialect not in Dialect.values:
+        found.append(Problem("dialect", "invalid", _("Choose one of the dialects.")))
+    if base_url:
+        found.extend(_url_problems(base_url))
+    if len(secret) > MAX_SECRET or (secret and not PRINTABLE.fullmatch(secret)):
+        found.append(Problem("secret", "invalid", _("A secret is printable ASCII text without spaces.")))
+    if len(default_model) > 120:
+        found.append(Problem("default_model", "too_long", _("At most 120 characters.")))
+    _raise(found)
+
+
+def check_agent(*, name: str, instructions: str, model: str, options: Any, capabilities: Any) -> None:
+    """Raise InvalidInput with every problem of an agent's fields."""
+    found = [*_name_problems(name), *_option_problems(options, AGENT_OPTIONS)]
+    if len(instructions) > MAX_INSTRUCTIONS:
+        message = _("At most %(count)s characters.") % {"count": MAX_INSTRUCTIONS}
+        found.append(Problem("instructions", "too_long", message))
+    if len(model) > 120:
+        found.append(Problem("model", "too_long", _("At most 120 characters.")))
+    is_words = isinstance(capabilities, Sequence) and not isinstance(capabilities, str)
+    if not is_words or len(capabilities) > 50 or not all(_is_word(one) for one in capabilities):
+        found.append(
+            Problem("capabilities", "invalid", _("A list of at most 50 words of at most 60 characters."))
+        )
+    _raise(found)
+
+
+def _raise(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise InvalidInput(problems=problems)
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.strip()) <= 60
+
+
+def _name_problems(name: str) -> list[Problem]:
+    if not name.strip():
+        return [Problem("name", "required", _("A name is needed."))]
+    return [Problem("name", "too_long", _("At most 80 characters."))] if len(name) > 80 else []
+
+
+def _url_problems(base_url: str) -> list[Problem]:
+    try:
+        url = check_url(base_url, frozenset(settings.ORCHESTRA_ALLOWED_HOSTS_OUT))
+    except AddressNotAllowed as error:
+        return [Problem("base_url", error.code, error.message)]
+    if url.query_string or url.fragment or len(base_url) > 500:
+        return [Problem("base_url", "invalid", _("A base URL has no query and at most 500 characters."))]
+    return []
+
+
+def _option_problems(options: Any, known: frozenset[str]) -> list[Problem]:
+    if not isinstance(options, Mapping):
+        return [Problem("options", "invalid", _("Options are an object."))]
+    try:
+        size = len(json.dumps(options, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        return [Problem("options", "invalid", _("Options must be JSON."))]
+    if size > MAX_OPTIONS_BYTES:
+        return [Problem("options", "too_long", _("These options are too long."))]
+    return [problem for key, value in options.items() for problem in _one_option(str(key), value, known)]
+
+
+def _one_option(key: str, value: Any, known: frozenset[str]) -> list[Problem]:
+    path = f"options.{key}"
+    if key not in known:
+        message = _("There is no such option. There are: %(names)s.") % {"names": ", ".join(sorted(known))}
+        return [Problem(path, "unknown", message)]
+    if key in NUMBERS:
+        low, high = NUMBERS[key]
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high:
+            message = _("A number from %(low)s to %(high)s.") % {"low": low, "high": high}
+            return [Problem(path, "invalid", message)]
+    if key == "structured" and value not in ("schema", "prompt"):
+        return [Problem(path, "invalid", _("Either “schema” or “prompt”."))]
+    if key in ("headers", "body", "prices") and not isinstance(value, Mapping):
+        return [Problem(path, "invalid", _("This option is an object."))]
+    if key == "headers" and not all(isinstance(one, str) and "\n" not in one for one in value.values()):
+        return [Problem(path, "invalid", _("Headers are single lines of text."))]
+    return []

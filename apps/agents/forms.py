@@ -1,0 +1,127 @@
+"""Forms of agents and connections; what they clean is what the actions take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import Team
+from apps.agents.models import Agent, Connection, Dialect
+from orchestra.errors import InvalidInput
+
+
+class ProblemsMixin(forms.BaseForm):
+    """Shows what an action found wrong beside the fields."""
+
+    def add_problems(self, error: InvalidInput) -> None:
+        """Put each problem at its field, or at the top of the form when it has none."""
+        for problem in error.problems:
+            field = problem.path.partition(".")[0]
+            self.add_error(field if field in self.fields else None, problem.message)
+
+
+class ConnectionForm(ProblemsMixin, forms.Form):
+    """A connection. The secret is never shown: an empty field keeps the stored one."""
+
+    name = forms.CharField(label=_("Name"), max_length=80)
+    dialect = forms.ChoiceField(label=_("Dialect"), choices=Dialect)
+    base_url = forms.URLField(
+        label=_("Base URL"),
+        max_length=500,
+        required=False,
+        assume_scheme="https",
+        help_text=_("Leave empty for the provider's own address. Ends in /v1 at most providers."),
+    )
+    secret = forms.CharField(
+        label=_("Secret"),
+        max_length=4096,
+        required=False,
+        strip=True,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    forget_secret = forms.BooleanField(label=_("Remove the stored secret"), required=False)
+    default_model = forms.CharField(label=_("Default model"), max_length=120, required=False)
+    options = forms.JSONField(label=_("Options"), required=False, initial=dict)
+    is_default = forms.BooleanField(label=_("Default of the team"), required=False)
+    is_enabled = forms.BooleanField(label=_("Enabled"), required=False, initial=True)
+
+    def __init__(self, *args: Any, connection: Connection | None = None, **kwargs: Any) -> None:
+        if connection is not None:
+            kwargs.setdefault("initial", _initial(connection, CONNECTION_FIELDS))
+        super().__init__(*args, **kwargs)
+        if connection is None or not connection.secret:
+            del self.fields["forget_secret"]
+        else:
+            hint = f"••••{connection.secret_hint}"
+            self.fields["secret"].help_text = _("Stored: %(hint)s. Leave empty to keep it.") % {"hint": hint}
+
+    def arguments(self) -> dict[str, Any]:
+        """Return keyword arguments for `create_connection` and `update_connection`."""
+        found = dict(self.cleaned_data)
+        found["options"] = found.get("options") or {}
+        is_forgotten = found.pop("forget_secret", False)
+        if not found["secret"] and not is_forgotten:
+            del found["secret"]
+        return found
+
+
+class AgentForm(ProblemsMixin, forms.Form):
+    """An agent. Temperature and the token limit are options of its own."""
+
+    name = forms.CharField(label=_("Name"), max_length=80)
+    description = forms.CharField(
+        label=_("Description"), required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+    instructions = forms.CharField(
+        label=_("Instructions"),
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 10}),
+        help_text=_("Put before the prompt of every node that asks this agent."),
+    )
+    connection = forms.ModelChoiceField(
+        label=_("Connection"),
+        queryset=Connection.objects.none(),
+        required=False,
+        empty_label=_("Default of the team"),
+    )
+    model = forms.CharField(
+        label=_("Model"),
+        max_length=120,
+        required=False,
+        help_text=_("Empty: the connection's default model."),
+    )
+    temperature = forms.FloatField(label=_("Temperature"), min_value=0, max_value=2, required=False)
+    max_tokens = forms.IntegerField(label=_("Longest answer, in tokens"), min_value=1, required=False)
+    capabilities = forms.CharField(
+        label=_("Capabilities"), required=False, help_text=_("Words, separated by commas.")
+    )
+    is_enabled = forms.BooleanField(label=_("Enabled"), required=False, initial=True)
+
+    def __init__(self, *args: Any, team: Team, agent: Agent | None = None, **kwargs: Any) -> None:
+        if agent is not None:
+            initial = _initial(agent, AGENT_FIELDS) | dict(agent.options)
+            initial["capabilities"] = ", ".join(agent.capabilities)
+            kwargs.setdefault("initial", initial)
+        super().__init__(*args, **kwargs)
+        choices = self.fields["connection"]
+        assert isinstance(choices, forms.ModelChoiceField)  # noqa: S101 - tells the type checker what stands above
+        choices.queryset = Connection.objects.filter(team=team)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return keyword arguments for `create_agent` and `update_agent`."""
+        found = dict(self.cleaned_data)
+        options = {key: found.pop(key) for key in ("temperature", "max_tokens")}
+        found["options"] = {key: value for key, value in options.items() if value is not None}
+        found["capabilities"] = [word.strip() for word in found["capabilities"].split(",") if word.strip()]
+        return found
+
+
+CONNECTION_FIELDS = ("name", "dialect", "base_url", "default_model", "options", "is_default", "is_enabled")
+AGENT_FIELDS = ("name", "description", "instructions", "connection", "model", "is_enabled")
+
+
+def _initial(row: Agent | Connection, fields: tuple[str, ...]) -> dict[str, Any]:
+    return {field: getattr(row, field) for field in fields}

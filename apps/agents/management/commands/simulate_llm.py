@@ -1,0 +1,45 @@
+"""Serve the simulated model over HTTP, in the OpenAI and the Anthropic dialect."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from aiohttp import web
+from django.core.management.base import BaseCommand
+
+from orchestra.llm.script import script_from
+from orchestra.llm.server import make_app
+
+
+class Command(BaseCommand):
+    help = "Serve the simulated model at /v1/chat/completions, /v1/messages and /v1/models. It needs no key."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8089)
+        parser.add_argument("--latency", type=float, default=0.15, help="seconds to the first token")
+        parser.add_argument(
+            "--tps", type=float, help="tokens per second; 0: at once; default 60-120, by the prompt"
+        )
+        parser.add_argument(
+            "--fail",
+            default="",
+            help="how the first attempts fail: 429:5,500,cut:1,silence,html,error,badjson,badutf8,refuse,ok",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        chosen = {key: options[key] for key in ("latency", "tps", "fail") if options[key] is not None}
+        place = f"{options['host']}:{options['port']}"
+        self.stdout.write(f"The simulated model answers at http://{place}/v1 (stop with Ctrl-C).")
+        self.stdout.write(f"To let Orchestra call it: ORCHESTRA_ALLOWED_HOSTS_OUT={place}")
+        self.stdout.flush()
+        web.run_app(
+            make_app(script_from(chosen)),
+            host=options["host"],
+            port=options["port"],
+            backlog=4096,
+            access_log=None,
+            print=None,
+        )

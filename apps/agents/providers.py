@@ -1,0 +1,65 @@
+"""From a connection's row to a client that talks to its provider."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from apps.agents import crypto
+from apps.agents.models import Connection, Dialect
+from orchestra import net
+from orchestra.llm.anthropic import AnthropicClient
+from orchestra.llm.client import ModelClient
+from orchestra.llm.openai import OpenAIClient
+from orchestra.llm.script import Script, script_from
+from orchestra.llm.simulated import SimulatedClient
+
+DEFAULT_BASE_URLS: Mapping[str, str] = {
+    Dialect.OPENAI: "https://api.openai.com/v1",
+    Dialect.ANTHROPIC: "https://api.anthropic.com/v1",
+    Dialect.SIMULATED: "",
+}
+KEPT_CLIENTS = 500
+
+_clients: OrderedDict[tuple[UUID, int, str], ModelClient] = OrderedDict()
+
+
+def base_url_of(dialect: str, base_url: str) -> str:
+    """Return where a connection leads: its base URL, or the dialect's own provider."""
+    return base_url or DEFAULT_BASE_URLS[dialect]
+
+
+def client_for(connection: Connection) -> ModelClient:
+    """Return the client of a connection; the same one until the connection changes, for it learns on the way.
+
+    Raises UnreadableSecret.
+    """
+    key = (connection.pk, connection.revision, connection.secret)
+    client = _clients.get(key)
+    if client is None:
+        client = make_client(connection, net.shared(settings.ORCHESTRA_ALLOWED_HOSTS_OUT))
+        _clients[key] = client
+        if len(_clients) > KEPT_CLIENTS:
+            _clients.popitem(last=False)
+    return client
+
+
+def make_client(connection: Connection, http: net.Outbound) -> ModelClient:
+    """Return a new client that goes out through `http`. Raises UnreadableSecret."""
+    if connection.dialect == Dialect.SIMULATED:
+        return SimulatedClient(script_from(connection.options, installation_script()))
+    secret = crypto.decrypt(connection.secret, row=connection.pk, field="secret")
+    base_url = base_url_of(connection.dialect, connection.base_url)
+    dialect = AnthropicClient if connection.dialect == Dialect.ANTHROPIC else OpenAIClient
+    return dialect(http, base_url, secret, connection.options)
+
+
+def installation_script() -> Script:
+    """Return how the simulated model behaves here: ORCHESTRA_SIMULATED, as in `latency=0 tps=0`."""
+    text = str(getattr(settings, "ORCHESTRA_SIMULATED", ""))
+    pairs: dict[str, Any] = dict(pair.split("=", 1) for pair in text.split() if "=" in pair)
+    return script_from(pairs)
