@@ -15,7 +15,12 @@ def main() -> None:
         from django.core.management import execute_from_command_line
     except ImportError:
         sys.exit("The dependencies are not installed here: run `make demo`, or use .venv/bin/python manage.py …")
-    execute_from_command_line(sys.argv)
+    from orchestra.env import BadEnvironment
+
+    try:
+        execute_from_command_line(sys.argv)
+    except BadEnvironment as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

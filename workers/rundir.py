@@ -66,28 +66,30 @@ class RunFolder:
         self._replace("status.json", json.dumps(status, indent=2) + "\n")
 
     def status(self) -> dict[str, Any]:
-        """Return what the last installation here wrote about itself, with `running` as it is now."""
-        try:
-            written = _json_object((self.path / "status.json").read_bytes())
-        except FileNotFoundError:
-            written = {}
+        """Return what the installation that runs here wrote about itself, or only that none runs."""
         if not self.is_locked():
             return {"running": False}
+        holder, written = self._read("orchestra.lock"), self._read("status.json")
+        if written.get("pid") != holder.get("pid"):  # it starts, and has not replaced its predecessor's yet
+            written = {**holder, "ready": False}
         return {"running": True, **written}
 
     def leftovers(self) -> list[int]:
         """Return the pids of processes that a killed supervisor left alive (same pid, same birth)."""
-        try:
-            written = _json_object((self.path / "status.json").read_bytes())
-        except FileNotFoundError:
-            return []
-        known = [(entry.get("pid"), entry.get("born")) for entry in written.get("processes", [])]
+        processes = self._read("status.json").get("processes", [])
+        known = [(entry.get("pid"), entry.get("born")) for entry in processes]
         return [pid for pid, born in known if isinstance(pid, int) and born and birth(pid) == born]
 
     def clear(self) -> None:
         """Forget the processes: they have ended."""
         for path in [*self.path.glob("*.pid"), self.path / "status.json"]:
             path.unlink(missing_ok=True)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            return _json_object((self.path / name).read_bytes())
+        except FileNotFoundError:
+            return {}
 
     def _replace(self, name: str, content: str) -> None:
         draft = self.path / f"{name}.new"

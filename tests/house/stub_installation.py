@@ -1,0 +1,60 @@
+"""An installation of stand-ins, run by the real supervisor: `python -m tests.house.stub_installation`.
+
+Arguments: data folder, port, kind of web and kind of worker (the keys of WEB and WORKER).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from workers.children import Child
+from workers.layout import Layout, Options
+from workers.rundir import RunFolder
+from workers.supervise import Supervisor
+
+WEB = {
+    "fine": """
+import http.server, sys
+class Quiet(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+    def log_message(self, *words): pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Quiet).serve_forever()
+""",
+    "broken": "raise SystemExit('the settings are wrong')",
+}
+WORKER = {
+    "fine": "import signal; signal.pause()",
+    "dies": "raise SystemExit('no memory left')",
+    "deaf": """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('deaf', flush=True)
+while True: signal.pause()
+""",
+    "alarm": "import signal; print('level=error event=\"disk on fire\"', flush=True); signal.pause()",
+}
+
+
+def main(folder: str, port: str, web: str, worker: str) -> int:
+    """Run the stand-ins until told to stop."""
+    var = Path(folder)
+    (var / "log").mkdir(exist_ok=True)
+
+    def child(name: str, code: str) -> Child:
+        command = [sys.executable, "-S", "-c", code, port]
+        return Child(name, command, dict(os.environ), var / "log" / f"{name}.log")
+
+    options = Options(port=int(port))
+    layout = Layout(
+        None, child("web", WEB[web]), (child("worker1", WORKER[worker]),), None, var / "none.sock"
+    )
+    run_folder = RunFolder(var)
+    run_folder.lock(options.url)
+    return Supervisor(layout, options, run_folder).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
