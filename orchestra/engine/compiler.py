@@ -13,6 +13,7 @@ from orchestra.engine.limits import UNIT_SEGMENTS
 from orchestra.engine.names import reads_of, texts_of, walk
 from orchestra.engine.nodes import item
 from orchestra.engine.plan import ITEM, OUT, Edge, Join, Plan, PlanNode, Retry
+from orchestra.engine.progress import decides_early
 from orchestra.engine.schema import PRIORITIES
 from orchestra.engine.segments import find_segments
 from orchestra.engine.units import find_units
@@ -125,10 +126,5 @@ def _item_node(graph: Graph, nodes: Mapping[str, PlanNode]) -> PlanNode:
 def _last_nodes(nodes: Mapping[str, PlanNode]) -> Iterator[str]:
     """Nodes that nothing waits for until they end: without successors, or feeding a join that decides early."""
     followed = {edge.source for node in nodes.values() for edge in node.needs}
-    early = {edge.source for node in nodes.values() if is_early(node) for edge in node.needs}
+    early = {edge.source for node in nodes.values() if decides_early(node) for edge in node.needs}
     return (name for name in nodes if name not in followed or name in early)
-
-
-def is_early(node: PlanNode) -> bool:
-    """Tell whether a join can be decided, to run or to skip, while a source still runs."""
-    return node.join.rule in {"first", "quorum", "all"} and len({edge.source for edge in node.needs}) > 1

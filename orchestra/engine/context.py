@@ -40,11 +40,16 @@ class Context(Protocol):
     `scope` is what expressions see: `inputs`, `vars`, `nodes`, `run`, `env` and, inside bodies, `item` and `index`.
     """
 
-    node: PlanNode
-    path: str
-    attempt: int
-    scope: Mapping[str, Any]
-    http: HttpClient
+    @property
+    def node(self) -> PlanNode: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def scope(self) -> Mapping[str, Any]: ...
+    @property
+    def http(self) -> HttpClient: ...
 
     @property
     def idempotency_key(self) -> str:

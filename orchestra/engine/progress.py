@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from orchestra.engine.plan import Join, Plan
+from orchestra.engine.plan import Join, Plan, PlanNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ Load = Callable[[Collection[str]], Mapping[str, Count]]
 def initial_counts(plan: Plan) -> Mapping[str, Count]:
     """Return the count of every node with at least two incoming edges, before anything has settled."""
     return {node.id: Count(len(node.needs), 0) for node in plan.nodes.values() if len(node.needs) > 1}
+
+
+def decides_early(node: PlanNode) -> bool:
+    """Tell whether a node's join can be decided, to run or to skip, while one of its sources has not ended."""
+    return node.join.rule in {"first", "quorum", "all"} and len({edge.source for edge in node.needs}) > 1
 
 
 def settle(plan: Plan, arrivals: Sequence[Arrival], load: Load) -> Progress:
