@@ -1,13 +1,12 @@
 """What every API module builds on: problems, parsing, pages, limits, entity tags. It knows no app.
 
-The parts stand in `api_problems`, `api_parsing`, `api_pages` and `api_limits`; import them from here.
+The parts stand in `api_problems`, `api_parsing`, `api_pages`, `api_limits`, `api_views`; import from here.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,18 +23,24 @@ from orchestra.api_problems import (
     problem_json,
     server_error,
 )
+from orchestra.api_views import IDEMPOTENCY_KEY, IF_MATCH, TEAM, PagedView, YAMLRenderer, checked
 from orchestra.errors import StaleRevision
 
 __all__ = [
+    "IDEMPOTENCY_KEY",
+    "IF_MATCH",
+    "TEAM",
     "BadRequest",
     "CursorPages",
-    "ProblemSerializer",
+    "PagedView",
     "RateThrottle",
     "StrictJSONParser",
     "StrictSerializer",
     "TooLarge",
+    "YAMLRenderer",
     "YAMLTextParser",
     "bad_request",
+    "checked",
     "etag",
     "expected_revision",
     "forbidden",
@@ -85,24 +90,3 @@ def tagged(request: Request, row: Revised, data: Any, status: int = 200) -> Resp
         if tag in known:
             return Response(status=304, headers={"ETag": tag})
     return Response(data, status=status, headers={"ETag": tag})
-
-
-class ProblemEntrySerializer(serializers.Serializer[Any]):
-    """One thing that is wrong."""
-
-    path = serializers.CharField()
-    code = serializers.CharField()
-    message = serializers.CharField()
-
-
-class ProblemSerializer(serializers.Serializer[Any]):
-    """An RFC 9457 problem; `code` is stable, `problems` lists everything that is wrong at once."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()
-    problems = ProblemEntrySerializer(many=True)
-    instance = serializers.CharField()
-    request_id = serializers.CharField()

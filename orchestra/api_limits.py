@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
-if TYPE_CHECKING:  # DRF's views import this module by their settings
+if TYPE_CHECKING:  # DRF's views read the settings, which name this module
     from rest_framework.views import APIView
 
 log = structlog.get_logger(__name__)

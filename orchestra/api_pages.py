@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -15,12 +15,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-if TYPE_CHECKING:  # DRF's views import this module by their settings
+if TYPE_CHECKING:  # DRF's views read the settings, which name this module
     from rest_framework.views import APIView
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 MAX_CURSOR = 200
+HEAVY = 4 * 1024 * 1024
+"""Bytes after which a page of a view that weighs its rows ends."""
 
 
 class CursorPages(BasePagination):
@@ -35,9 +37,10 @@ class CursorPages(BasePagination):
         rises = is_ascending == is_forward
         if position is not None:
             queryset = queryset.filter(**{"pk__gt" if rises else "pk__lt": position})
-        rows = list(queryset.order_by("pk" if rises else "-pk")[: limit + 1])
-        has_more = len(rows) > limit
-        rows = rows[:limit] if is_forward else rows[:limit][::-1]
+        rows, has_more = _take(
+            queryset.order_by("pk" if rises else "-pk"), limit, getattr(view, "weigh", None)
+        )
+        rows = rows if is_forward else rows[::-1]
         self._next = rows[-1].pk if rows and (has_more if is_forward else True) else None
         self._previous = rows[0].pk if rows and (position is not None if is_forward else has_more) else None
         return rows
@@ -62,10 +65,6 @@ class CursorPages(BasePagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [LIMIT_PARAMETER, CURSOR_PARAMETER]
 
-    def get_results(self, data: Any) -> Sequence[Any]:
-        found: Sequence[Any] = data["results"]
-        return found
-
     def _link(self, direction: str, position: Any) -> str | None:
         if position is None:
             return None
@@ -82,6 +81,20 @@ class CursorPages(BasePagination):
             return text[0], queryset.model._meta.pk.to_python(text[1:])
         except (DjangoValidationError, ValueError) as error:
             raise bad_cursor() from error
+
+
+def _take(queryset: Any, limit: int, weigh: Callable[[Any], int] | None) -> tuple[list[Any], bool]:
+    """Return at most `limit` rows, fewer when they are heavy, and whether there are more."""
+    if weigh is None:
+        rows = list(queryset[: limit + 1])
+        return rows[:limit], len(rows) > limit
+    rows, weight = [], 0
+    for row in queryset[: limit + 1].iterator(chunk_size=10):
+        if len(rows) == limit or (rows and weight > HEAVY):
+            return rows, True
+        rows.append(row)
+        weight += weigh(row)
+    return rows, False
 
 
 LIMIT_PARAMETER = {

@@ -57,7 +57,7 @@ def problem(
     *,
     problems: tuple[Problem, ...] = (),
 ) -> dict[str, Any]:
-    """Return the members of a problem, as RFC 9457 and `ProblemSerializer` name them."""
+    """Return the members of a problem, as RFC 9457 and the OpenAPI schema `Problem` name them."""
     return {
         "type": f"urn:orchestra:problem:{code}",
         "title": title or HTTPStatus(status).phrase,

@@ -2,6 +2,48 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path, register_converter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from apps.agents import api as agents
+from apps.portal import system
+from apps.runs import api as runs
+from apps.runs import api_nodes as nodes
+from apps.workflows import api as workflows
+from apps.workflows import api_versions as versions
+from orchestra.api_schema import DocsView, SchemaView
+
+register_converter(nodes.NodePath, "nodepath")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("apps.accounts.api_urls")),
+    path("workflows", workflows.WorkflowsView.as_view()),
+    path("workflows/validate", workflows.ValidateView.as_view()),
+    path("workflows/import", workflows.ImportView.as_view()),
+    path("workflows/<slug:slug>", workflows.WorkflowView.as_view()),
+    path("workflows/<slug:slug>/draft", workflows.DraftView.as_view()),
+    path("workflows/<slug:slug>/export", workflows.ExportView.as_view()),
+    path("workflows/<slug:slug>/versions", versions.VersionsView.as_view()),
+    path("workflows/<slug:slug>/versions/<int:number>", versions.VersionView.as_view()),
+    path("workflows/<slug:slug>/versions/<int:number>/plan", versions.PlanView.as_view()),
+    path("workflows/<slug:slug>/versions/<int:number>/diff", versions.DifferenceView.as_view()),
+    path("workflows/<slug:slug>/versions/<int:number>/restore", versions.RestoreView.as_view()),
+    path("workflows/<slug:slug>/runs", runs.StartRunView.as_view()),
+    path("runs", runs.RunsView.as_view()),
+    path("runs/<uuid:run_id>", runs.RunView.as_view()),
+    path("runs/<uuid:run_id>/cancel", runs.CancelView.as_view()),
+    path("runs/<uuid:run_id>/events", runs.EventsView.as_view()),
+    path("runs/<uuid:run_id>/nodes", nodes.NodesView.as_view()),
+    path("runs/<uuid:run_id>/nodes/<nodepath:path>", nodes.NodeView.as_view()),
+    path("connections", agents.ConnectionsView.as_view()),
+    path("connections/<uuid:connection_id>", agents.ConnectionView.as_view()),
+    path("connections/<uuid:connection_id>/test", agents.ConnectionTestView.as_view()),
+    path("agents", agents.AgentsView.as_view()),
+    path("agents/<uuid:agent_id>", agents.AgentView.as_view()),
+    path("processes/definitions", workflows.DefinitionsView.as_view()),
+    path("processes/instances", runs.InstancesView.as_view()),
+    path("system/health", system.SystemHealthView.as_view()),
+    path("system/workers", system.SystemWorkersView.as_view()),
+    path("system/queues", system.SystemQueuesView.as_view()),
+    path("schema", SchemaView.as_view(), name="schema"),
+    path("docs", DocsView.as_view(), name="docs"),
+]

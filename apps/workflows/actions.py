@@ -230,10 +230,20 @@ def archive_workflow(*, workflow: Workflow, by: User) -> Workflow:
     Raises NotPermitted.
     """
     require(by, workflow.team_id, Role.EDITOR)
-    locked = Workflow.objects.select_for_update().get(pk=workflow.pk)
+    locked: Workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
     if locked.archived_at is not None:
         return locked
     return _update(locked, archived_at=timezone.now())
+
+
+@transaction.atomic
+def unarchive_workflow(*, workflow: Workflow, by: User) -> Workflow:
+    """Bring an archived workflow back into the lists. A second time changes nothing. Raises NotPermitted."""
+    require(by, workflow.team_id, Role.EDITOR)
+    locked: Workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
+    if locked.archived_at is None:
+        return locked
+    return _update(locked, archived_at=None)
 
 
 def _read(definition: Mapping[str, Any] | None, text: str | None, *, fallback: Mapping[str, Any]) -> Draft:
@@ -262,7 +272,7 @@ def _draft_fields(draft: Draft) -> dict[str, Any]:
 
 def _locked(workflow: Workflow, revision: int | None) -> Workflow:
     """Return the workflow's row, locked. Raises StaleRevision, Conflict (archived)."""
-    locked = Workflow.objects.select_for_update().get(pk=workflow.pk)
+    locked: Workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
     if locked.archived_at is not None:
         raise Conflict("This workflow is archived.")
     if revision is not None and locked.revision != revision:

@@ -1,0 +1,124 @@
+"""The JSON shapes of connections and agents; a secret goes in and never comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.agents.models import Dialect
+from orchestra.api import StrictSerializer
+
+Out = serializers.Serializer[Any]
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class OptionsField(serializers.JSONField):
+    """Further settings: one JSON object."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("This is not an object.", code="bad_type")
+        return data
+
+
+class ConnectionSerializer(Out):
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    dialect = serializers.ChoiceField(Dialect.choices)
+    base_url = serializers.CharField()
+    secret_hint = serializers.CharField(
+        help_text="The last four characters of the secret; empty for short ones."
+    )
+    has_secret = serializers.SerializerMethodField()
+    default_model = serializers.CharField()
+    options = OptionsField()
+    is_default = serializers.BooleanField()
+    is_enabled = serializers.BooleanField()
+    revision = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+    def get_has_secret(self, connection: Any) -> bool:
+        return bool(connection.secret)
+
+
+class ConnectionChangesSerializer(StrictSerializer):
+    name = serializers.CharField(max_length=80, required=False)
+    dialect = serializers.ChoiceField(Dialect.choices, required=False)
+    base_url = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    secret = serializers.CharField(
+        max_length=4096,
+        required=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="Write-only; empty removes it.",
+    )
+    default_model = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    options = OptionsField(required=False)
+    is_default = serializers.BooleanField(required=False)
+    is_enabled = serializers.BooleanField(required=False)
+
+
+class NewConnectionSerializer(ConnectionChangesSerializer):
+    name = serializers.CharField(max_length=80)
+    dialect = serializers.ChoiceField(Dialect.choices)
+    slug = serializers.CharField(max_length=80, required=False, help_text="Default: made from the name.")
+
+
+class ConnectionTestSerializer(Out):
+    """How the provider answered; `code`, `message` and `hint` say what to do when it is not ok."""
+
+    is_ok = serializers.BooleanField()
+    seconds = serializers.FloatField()
+    models = serializers.ListField(child=serializers.CharField())
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+
+
+class AgentSerializer(Out):
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    description = serializers.CharField()
+    instructions = serializers.CharField()
+    connection = serializers.CharField(
+        source="connection.slug",
+        default=None,
+        allow_null=True,
+        help_text="None: the team's default connection.",
+    )
+    model = serializers.CharField()
+    options = OptionsField()
+    capabilities = serializers.ListField(child=serializers.CharField())
+    is_enabled = serializers.BooleanField()
+    revision = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class AgentChangesSerializer(StrictSerializer):
+    name = serializers.CharField(max_length=80, required=False)
+    description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
+    instructions = serializers.CharField(max_length=100_000, required=False, allow_blank=True)
+    connection = serializers.CharField(
+        max_length=80,
+        required=False,
+        allow_null=True,
+        help_text="Short name or id; null: the team's default.",
+    )
+    model = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    options = OptionsField(required=False)
+    capabilities = serializers.ListField(
+        child=serializers.CharField(max_length=80), max_length=50, required=False
+    )
+    is_enabled = serializers.BooleanField(required=False)
+
+
+class NewAgentSerializer(AgentChangesSerializer):
+    name = serializers.CharField(max_length=80)
+    slug = serializers.CharField(max_length=80, required=False, help_text="Default: made from the name.")
