@@ -38,6 +38,7 @@ INSIDE_6 = tuple(IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2
 NAT64 = IPv6Network("64:ff9b::/96")
 
 _FORBIDDEN_CHARACTERS = re.compile(r"[\x00-\x20\x7f\\\u0085\u00a0\u2028\u2029]")
+_NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,252}")
 _LEGACY_NUMBER = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
 
 
@@ -72,10 +73,12 @@ def check_url(text: str, allow: frozenset[str] = frozenset()) -> URL:
         raise AddressNotAllowed("The URL has no valid port.")
     literal = _literal(host)
     if literal is None:
-        last = host.rpartition(".")[2]
-        if _LEGACY_NUMBER.fullmatch(last):
+        if not _NAME.fullmatch(host) or _LEGACY_NUMBER.fullmatch(host.rpartition(".")[2]):
             raise AddressNotAllowed(f"Address not allowed: {host} is not a plain host name or IP address.")
-    elif not is_public(literal) and endpoint(host, port) not in allow:
+        is_inside = host == "localhost" or host.endswith(".localhost")
+    else:
+        is_inside = not is_public(literal)
+    if is_inside and endpoint(host, port) not in allow:
         raise refusal(host, port)
     return url
 

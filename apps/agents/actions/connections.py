@@ -101,14 +101,8 @@ def update_connection(
     locked.base_url = locked.base_url.rstrip("/")
     locked.options = locked.options if options is None else dict(options)
     entered = None if secret is None or is_mask(secret.strip()) else secret.strip()
-    check_connection(
-        name=locked.name,
-        dialect=locked.dialect,
-        base_url=locked.base_url,
-        secret=entered or "",
-        default_model=locked.default_model,
-        options=locked.options,
-    )
+    if entered or options is not None or any(value is not None for value in given.values()):
+        _check(locked, entered or "")
     if locked.secret and entered is None and _origin(locked) != before:
         message = _("The secret was entered for another address: enter it again.")
         raise InvalidInput(problems=[Problem("secret", "required", message)])
@@ -129,6 +123,17 @@ def delete_connection(*, connection: Connection, by: User) -> None:
     except ProtectedError as error:
         names = ", ".join(sorted(str(agent) for agent in error.protected_objects)[:10])
         raise Conflict(_("These agents use the connection: %(names)s.") % {"names": names}) from error
+
+
+def _check(connection: Connection, secret: str) -> None:
+    check_connection(
+        name=connection.name,
+        dialect=connection.dialect,
+        base_url=connection.base_url,
+        secret=secret,
+        default_model=connection.default_model,
+        options=connection.options,
+    )
 
 
 def _switch(connection: Connection, is_default: bool | None, is_enabled: bool | None) -> None:
