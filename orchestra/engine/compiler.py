@@ -80,7 +80,7 @@ def _node(graph: Graph, vertex: Vertex, defaults: Mapping[str, Any]) -> PlanNode
         retry=_retry({**defaults.get("retry", {}), **raw.get("retry", {})}),
         timeout=None if timeout is None else float(timeout),
         on_error=on_error,
-        priority=PRIORITIES.get(priority, priority) if isinstance(priority, str) else priority,
+        priority=PRIORITIES[priority] if isinstance(priority, str) else priority,
         reads=reads_of(graph, texts_of(vertex)),
         segment=0,
     )

@@ -1,4 +1,4 @@
-"""Reads definition texts and gives them one canonical form; whether a definition makes sense is the compiler's question."""
+"""Reads definition texts and gives them one canonical form; what they mean is the compiler's question."""
 
 from __future__ import annotations
 

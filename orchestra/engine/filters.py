@@ -13,12 +13,74 @@ GUARD = "_number"
 """Name of the filter put around the operands of `*`; not writable by people."""
 
 _NATIVE = frozenset(
-    "abs bool capitalize count dictsort first float groupby int items last lines list lower map max min "
-    "reject rejectattr reverse round select selectattr sort split string sum title trim unique upper urlencode".split()
+    {
+        "abs",
+        "bool",
+        "capitalize",
+        "count",
+        "dictsort",
+        "first",
+        "float",
+        "groupby",
+        "int",
+        "items",
+        "last",
+        "lines",
+        "list",
+        "lower",
+        "map",
+        "max",
+        "min",
+        "reject",
+        "rejectattr",
+        "reverse",
+        "round",
+        "select",
+        "selectattr",
+        "sort",
+        "split",
+        "string",
+        "sum",
+        "title",
+        "trim",
+        "unique",
+        "upper",
+        "urlencode",
+    }
 )
 TESTS = frozenset(
-    "boolean defined divisibleby endingwith eq equalto even false ge gt greaterthan in integer float iterable le "
-    "lessthan lower lt mapping ne none number odd sequence startingwith string true undefined upper".split()
+    {
+        "boolean",
+        "defined",
+        "divisibleby",
+        "endingwith",
+        "eq",
+        "equalto",
+        "even",
+        "false",
+        "ge",
+        "gt",
+        "greaterthan",
+        "in",
+        "integer",
+        "float",
+        "iterable",
+        "le",
+        "lessthan",
+        "lower",
+        "lt",
+        "mapping",
+        "ne",
+        "none",
+        "number",
+        "odd",
+        "sequence",
+        "startingwith",
+        "string",
+        "true",
+        "undefined",
+        "upper",
+    }
 )
 _INDENT_LIMIT = 64
 

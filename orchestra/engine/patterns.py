@@ -45,12 +45,40 @@ def _unbounded(tree: Any) -> Iterator[Any]:
 
 
 def _is_risky(body: Any) -> bool:
+    if _is_separated(body):
+        return False
     for operator, argument in body:
         if operator is constants.BRANCH or (operator in _REPEATS and argument[1] > 1):
             return True
         if any(_is_risky(inner) for inner in _inner(argument)):
             return True
     return False
+
+
+def _is_separated(body: Any) -> bool:
+    """Tell whether each round begins with a character that nothing else in it matches, as in `(-[a-z]+)*`."""
+    items = list(body)
+    while len(items) == 1 and items[0][0] is constants.SUBPATTERN:
+        items = list(items[0][1][-1])
+    if not items or items[0][0] is not constants.LITERAL:
+        return False
+    first = items[0][1]
+    return all(
+        operator in _REPEATS and _is_class_without(argument[2], first) for operator, argument in items[1:]
+    )
+
+
+def _is_class_without(body: Any, character: int) -> bool:
+    """Tell whether a body is one set of characters that does not hold a character."""
+    if len(body) != 1 or body[0][0] is not constants.IN:
+        return False
+    for operator, argument in body[0][1]:
+        is_apart = (operator is constants.LITERAL and argument != character) or (
+            operator is constants.RANGE and not argument[0] <= character <= argument[1]
+        )
+        if not is_apart:
+            return False
+    return True
 
 
 def _inner(argument: Any) -> Iterator[Any]:

@@ -73,7 +73,8 @@ def _when_settled(vertex: Vertex, ran: list[int], settled: list[int]) -> int:
 def _in_more_than(count: int, sets: list[int]) -> int:
     """Members of more than `count` of the sets, by adding all members' counters at once, bit plane by bit plane."""
     planes: list[int] = []
-    for carry in sets:
+    for added in sets:
+        carry = added
         for place, plane in enumerate(planes):
             planes[place], carry = plane ^ carry, plane & carry
         if carry:

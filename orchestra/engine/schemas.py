@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
@@ -66,10 +67,8 @@ def find_schema_problems(schema: Any, path: str) -> list[Problem]:
 def place(path: str, steps: Iterable[str | int]) -> str:
     """Return a path extended by keys and indexes: `nodes.a` and `needs`, 0 give `nodes.a.needs[0]`."""
     for step in steps:
-        if isinstance(step, int):
-            path = f"{path}[{step}]"
-        else:
-            path = f"{path}.{step}" if path else step
+        before = f"{path}." if path else ""
+        path = f"{path}[{step}]" if isinstance(step, int) else f"{before}{step}"
     return path
 
 
@@ -136,15 +135,18 @@ def _keywords(schema: Any, path: str) -> Iterator[tuple[str, str, Any]]:
 
 def _problems(error: ValidationError, path: str) -> Iterator[Problem]:
     where = place(path, error.absolute_path)
+    instance: Any = error.instance
+    limit: Any = error.validator_value
     if error.validator == "required":
-        present = error.instance if isinstance(error.instance, Mapping) else {}
-        for name in error.validator_value:
-            if name not in present and f"'{name}'" in error.message:
+        for name in limit:
+            if name not in instance and f"'{name}'" in error.message:
                 yield Problem(place(where, [name]), "missing", f"“{name}” is missing.")
-    elif error.validator == "additionalProperties" and error.validator_value is False:
-        known = list(error.schema.get("properties", {}))
-        for name in error.instance:
-            if name not in known:
+    elif error.validator == "additionalProperties" and limit is False:
+        schema: Any = error.schema
+        known = list(schema.get("properties", {}))
+        patterns = tuple(schema.get("patternProperties", {}))
+        for name in instance:
+            if name not in known and not any(re.search(pattern, name) for pattern in patterns):
                 yield Problem(place(where, [name]), "unknown_field", _unknown(name, known))
     else:
         yield Problem(where, _code(error), _message(error))
@@ -162,7 +164,7 @@ def _code(error: ValidationError) -> str:
 
 
 def _message(error: ValidationError) -> str:
-    limit = error.validator_value
+    limit: Any = error.validator_value
     match error.validator:
         case "type":
             kinds = [limit] if isinstance(limit, str) else limit
@@ -185,8 +187,9 @@ def _message(error: ValidationError) -> str:
 
 def _alternatives(error: ValidationError) -> str:
     """Say what the alternatives want, where each wants one thing."""
-    if all(set(option) == {"required"} for option in error.validator_value):
-        names = (" and ".join(f"“{name}”" for name in option["required"]) for option in error.validator_value)
+    options: Any = error.validator_value
+    if all(isinstance(option, Mapping) and set(option) == {"required"} for option in options):
+        names = (" and ".join(f"“{name}”" for name in option["required"]) for option in options)
         return f"One of these is needed: {', '.join(names)}."
     reasons = list(dict.fromkeys(_message(inner).rstrip(".") for inner in (error.context or ())[:6]))
     lowered = [reason[:1].lower() + reason[1:] for reason in reasons[1:]]

@@ -1,4 +1,4 @@
-"""What a node kind is: its settings, ports, queue, and what one attempt does. A kind is one file and one line in the registry."""
+"""What a node kind is: settings, ports, queue, and what one attempt does. A kind is one file and one registry line."""
 
 from __future__ import annotations
 

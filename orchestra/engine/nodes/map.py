@@ -12,6 +12,9 @@ from orchestra.engine.nodes.base import Kind, Settings, expression_or, object_sc
 from orchestra.engine.outcome import Done, Expand, ItemResult, Outcome
 from orchestra.errors import Permanent, Problem
 
+NOT_RUN = "not_run"
+"""Code of an item that was not started because an earlier one had failed."""
+
 SCHEMA = object_schema(
     {
         "items": expression_or(
@@ -78,7 +81,8 @@ def _collect(results: Sequence[ItemResult], on_item_error: str) -> Outcome:
     if failed and on_item_error == "fail":
         first = failed[0]
         message = (first.error or {}).get("message", "")
-        others = f" ({len(failed)} items failed in all)" if len(failed) > 1 else ""
+        count = sum((result.error or {}).get("code") != NOT_RUN for result in failed)
+        others = f" ({count} items failed in all)" if count > 1 else ""
         raise ItemFailed(f"Item {first.index} failed: {message}{others}")
     return Done(
         {
