@@ -6,11 +6,23 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from apps.runs import urls as runs
+from apps.workflows import urls as workflows
+from orchestra import health
+from orchestra.flower import flower
+
 urlpatterns = [
+    path("health", health.health, name="health"),
+    path("ready", health.ready, name="ready"),
+    path("metrics", health.metrics, name="metrics"),
+    path("flower/", flower, name="flower"),
+    path("flower/<path:path>", flower),
     path("api/v1/", include("orchestra.api_urls")),
     path(settings.ADMIN_URL, admin.site.urls),
     path("", include("apps.accounts.urls")),
     path("", include("apps.agents.urls")),
+    path("workflows/", include((workflows.urlpatterns + runs.start_urls, "workflows"))),
+    path("runs/", include((runs.urlpatterns, "runs"))),
     path("", include("apps.portal.urls")),
 ]
 
