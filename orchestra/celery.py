@@ -9,12 +9,14 @@ import os
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
 from orchestra.errors import Unavailable
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+"""Otherwise each worker imports every page and every URL to check what `manage.py check` has checked."""
 
 QUEUES = ("llm", "io", "cpu", "control")
 ADVANCE = "orchestra.advance"
@@ -26,7 +28,6 @@ HIGHEST = 3
 """Priorities on the wire rise with urgency (low 0 … critical 3); Redis counts the other way round."""
 
 
-
 class BrokerAway(Unavailable):
     """The message broker cannot be reached; nothing is lost, it is sent when the broker is back."""
 
@@ -35,8 +36,9 @@ class BrokerAway(Unavailable):
 
 app = Celery("orchestra")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+QUEUE_ARGUMENTS = {"x-queue-type": "quorum"} if app.conf.broker_url.startswith("amqp") else {}
 app.conf.task_queues = [
-    Queue(name, queue_arguments={"x-queue-type": "quorum"} if app.conf.broker_url.startswith("amqp") else {})
+    Queue(name, queue_arguments=QUEUE_ARGUMENTS)  # type: ignore[no-untyped-call]  # kombu is untyped
     for name in QUEUES
 ]
 app.conf.task_default_queue = "control"

@@ -34,7 +34,9 @@ class Counters(Protocol):
 
 class RedisCounters:
     def __init__(self, url: str) -> None:
-        self.client = redis.Redis.from_url(url, socket_timeout=30, socket_connect_timeout=5, max_connections=1000)
+        self.client = redis.Redis.from_url(
+            url, socket_timeout=30, socket_connect_timeout=5, max_connections=1000
+        )
 
     def set_size(self, group: str, size: int) -> None:
         self.client.set(f"orchestra:chord:{group}:size", size, ex=KEEP_SECONDS)
@@ -89,6 +91,12 @@ class CanvasBackend(Backend):  # type: ignore[misc]  # Celery is untyped
     def on_chord_part_return(self, request: Any, state: Any, result: Any, **_options: Any) -> None:
         if request.group and self.counters.arrive(request.group, request.id):
             maybe_signature(request.chord, app=self.app).apply_async(retry=False)
+
+    def add_pending_result(self, result: Any, *_args: Any, **_options: Any) -> Any:
+        return result
+
+    def remove_pending_result(self, result: Any) -> Any:
+        return result
 
     def as_uri(self, include_password: bool = True) -> str:
         return "canvas://"

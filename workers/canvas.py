@@ -119,7 +119,6 @@ def _join(dispatch: Dispatch) -> Signature:
     return _signature(JOIN, "control", dispatch)
 
 
-def _signature(name: str, queue: str, dispatch: Dispatch, **arguments: Any) -> Signature:
-    options = {"queue": queue, "priority": wire_priority(dispatch.priority)}
+def _signature(name: str, to: str, dispatch: Dispatch, **arguments: Any) -> Signature:
+    options = {"queue": to, "priority": wire_priority(dispatch.priority)}
     return app.signature(name, kwargs=arguments, immutable=True, options=options)
-

@@ -11,8 +11,10 @@ from django.conf import settings as django_settings
 from apps.agents.targets import resolve_targets
 from apps.runs.actions.operations import Claimed
 from orchestra import net
-from orchestra.engine.outcome import ItemResult
-from orchestra.engine.plan import PlanNode
+from orchestra.engine.context import Context
+from orchestra.engine.nodes import kind
+from orchestra.engine.outcome import ItemResult, Outcome
+from orchestra.engine.plan import INLINE, PlanNode
 from orchestra.engine.scope import scope_for
 from orchestra.llm.client import ModelTarget
 from orchestra.tools import functions
@@ -49,6 +51,13 @@ class WorkerContext:
             index=claimed.index,
         )
         self.has_text = False
+
+    async def run_kind(self, _context: Context, settings: Mapping[str, Any]) -> Outcome:
+        """Run the node's kind, keeping the settings as they were rendered."""
+        found = kind(self.node.kind)
+        if found.queue != INLINE:
+            self.input = dict(settings)
+        return await found.run(self, settings)
 
     @property
     def http(self) -> net.Outbound:

@@ -19,10 +19,11 @@ from workers.children import Child
 QUEUES = ("llm", "io", "cpu", "control")
 WEB = ("-m", "daphne", "--verbosity", "0", "-e", "{endpoint}", "orchestra.asgi:application")
 WORKER = (
-    *("-m", "celery", "-A", "orchestra.celery", "worker", "--pool=custom", "-Q", ",".join(QUEUES)),
+    *("-m", "celery", "-A", "orchestra.celery", "worker", "--pool=custom", "-c", "1000"),
+    *("-Q", ",".join(QUEUES)),
     *("-n", "{name}@%h", "--without-gossip", "--without-mingle", "--loglevel=WARNING"),
 )
-WORKER_ENVIRONMENT = {"CELERY_CUSTOM_WORKER_POOL": "workers.pool:LoopPool"}
+WORKER_ENVIRONMENT = {"CELERY_CUSTOM_WORKER_POOL": "workers.pool:LoopPool", "ORCHESTRA_UPKEEP": "1"}
 
 
 @dataclass(frozen=True)

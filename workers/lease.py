@@ -51,7 +51,9 @@ class Lease:
             busy = sum(len(tasks) for tasks in list(self.runtime.running.values()))
             changed = Worker.objects.filter(pk=self.runtime.name).update(seen_at=now, busy=busy, lost_at=None)
             if not changed:
-                Worker.objects.create(pk=self.runtime.name, seen_at=now, version=settings.VERSION, **self.facts)
+                Worker.objects.create(
+                    pk=self.runtime.name, seen_at=now, version=settings.VERSION, **self.facts
+                )
         except DatabaseError as error:
             connection.close()
             log.warning("lease_not_renewed", error=str(error).strip())

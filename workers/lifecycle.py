@@ -73,5 +73,3 @@ def stop(**_: Any) -> None:
     for name in ("upkeep", "lease"):
         if name in _state:
             _state.pop(name).stop()
-
-

@@ -2,23 +2,42 @@
 
 Celery's tracer is synchronous; here it runs in a greenlet, and a task that has to wait for a coroutine switches to
 the loop, which switches back with the result. Select it with `--pool=custom` and
-`CELERY_CUSTOM_WORKER_POOL=workers.pool:LoopPool`.
+`CELERY_CUSTOM_WORKER_POOL=workers.pool:LoopPool`. Celery imports pools before Django is set up, so this module must
+not import what needs Django: the runtime presents itself (`present`) when it is imported.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
 
 from celery.concurrency.base import BasePool, apply_target
-from greenlet import getcurrent, greenlet
-
-from workers import runtime
-
-T = TypeVar("T")
+from greenlet import greenlet
 
 GRACE_SECONDS = 8.0
+
+
+class Host(Protocol):
+    """What the pool needs of the process's runtime."""
+
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def running(self) -> Collection[str]: ...
+
+    async def hand_back_all(self, grace: float) -> None: ...
+
+
+class _Presented:
+    open: Callable[[], Host]
+    close: Callable[[], None]
+
+
+def present(open_host: Callable[[], Host], close_host: Callable[[], None]) -> None:
+    """Say how this process's runtime is had, and how it is ended."""
+    _Presented.open = staticmethod(open_host)
+    _Presented.close = staticmethod(close_host)
 
 
 class LoopGreenlet(greenlet):  # type: ignore[misc]  # greenlet is untyped
@@ -41,8 +60,7 @@ class LoopPool(BasePool):  # type: ignore[misc]  # Celery is untyped
     task_join_will_block = False
 
     def on_start(self) -> None:
-        self.runtime = runtime.current()
-        self.active: set[asyncio.Task[Any]] = set()
+        self.host = _Presented.open()
 
     def on_apply(
         self,
@@ -54,7 +72,7 @@ class LoopPool(BasePool):  # type: ignore[misc]  # Celery is untyped
         **_options: Any,
     ) -> Result:
         trace = self._trace(apply_target, target, args or (), kwargs or {}, callback, accept_callback)
-        return Result(asyncio.run_coroutine_threadsafe(trace, self.runtime.loop))
+        return Result(asyncio.run_coroutine_threadsafe(trace, self.host.loop))
 
     async def _trace(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a synchronous function in a greenlet, awaiting on its behalf whatever it waits for."""
@@ -70,19 +88,11 @@ class LoopPool(BasePool):  # type: ignore[misc]  # Celery is untyped
         return value
 
     def on_stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.runtime.hand_back_all(GRACE_SECONDS), self.runtime.loop).result()
-        runtime.close()
+        asyncio.run_coroutine_threadsafe(self.host.hand_back_all(GRACE_SECONDS), self.host.loop).result()
+        _Presented.close()
 
     on_terminate = on_stop
 
     def _get_info(self) -> dict[str, Any]:
         info: dict[str, Any] = super()._get_info()
-        return {**info, "max-concurrency": self.limit, "running": len(self.runtime.running)}
-
-
-def wait(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Wait for a coroutine from inside a task, in whichever pool it runs."""
-    tracer = getcurrent()
-    if isinstance(tracer, LoopGreenlet):
-        return tracer.parent.switch(coroutine)  # type: ignore[no-any-return]
-    return runtime.wait(coroutine)
+        return {**info, "max-concurrency": self.limit, "running": len(self.host.running)}

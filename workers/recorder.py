@@ -99,7 +99,9 @@ class Recorder:
                 for entry in entries:
                     self._commit([entry])
             else:
-                log.exception("operation_refused", operation=type(operations[0]).__name__, run=operations[0].run)
+                log.exception(
+                    "operation_refused", operation=type(operations[0]).__name__, run=operations[0].run
+                )
                 entries[0][1].set_exception(error)
             return
         for (_operation, future), answer in zip(entries, answers, strict=True):
@@ -114,7 +116,9 @@ class Recorder:
                 answers = commit(operations, worker=self.worker, book=self.book)
             except (OperationalError, InterfaceError) as error:
                 connection.close()
-                log.warning("database_away", error=str(error).strip(), operations=len(operations), pause=pause)
+                log.warning(
+                    "database_away", error=str(error).strip(), operations=len(operations), pause=pause
+                )
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             except DatabaseError:

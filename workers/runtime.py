@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
+from greenlet import getcurrent
 
 from apps.runs import live
 from apps.runs.actions.operations import Advance, Applied, Claim, Claimed, Feed, HandBack, Operation, Record
@@ -25,6 +26,7 @@ from orchestra.engine.outcome import Failed, Outcome
 from orchestra.ids import new_id
 from workers import telemetry
 from workers.context import WorkerContext
+from workers.pool import LoopGreenlet, present
 from workers.recorder import Recorder
 from workers.sender import Sender
 
@@ -68,7 +70,9 @@ class Runtime:
         active: set[asyncio.Task[None]] = set()
         while not self.is_stopping:
             applied = await self._commit(Feed(run, queue, epoch, width - len(active)))
-            active |= {self.loop.create_task(self._run_one(claimed, queue, False)) for claimed in applied.claimed}
+            active |= {
+                self.loop.create_task(self._run_one(claimed, queue, False)) for claimed in applied.claimed
+            }
             if not active:
                 break
             _done, active = await asyncio.wait(active, return_when=asyncio.FIRST_COMPLETED)
@@ -145,7 +149,7 @@ class Runtime:
         has_edge = claimed.node.id in claimed.plan.handles_errors
         started = time.perf_counter()
         async with self.slots:
-            task = self.loop.create_task(attempt(context, has_error_edge=has_edge))
+            task = self.loop.create_task(attempt(context, has_error_edge=has_edge, run=context.run_kind))
             self.running[run].add(task)
             telemetry.BUSY.inc()
             try:
@@ -228,5 +232,11 @@ def close() -> None:
 
 
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the runtime's loop from any other thread, and return its result."""
+    """Wait for a coroutine on the runtime's loop from inside a task, in whichever pool that runs."""
+    tracer = getcurrent()
+    if isinstance(tracer, LoopGreenlet):
+        return tracer.parent.switch(coroutine)  # type: ignore[no-any-return]  # greenlet is untyped
     return asyncio.run_coroutine_threadsafe(coroutine, current().loop).result()
+
+
+present(current, close)

@@ -8,7 +8,7 @@ from typing import Any
 from orchestra.celery import ADVANCE, FEED, JOIN, RUN_SEGMENT, app
 from workers import lifecycle as lifecycle  # connects the worker's signals
 from workers import runtime
-from workers.pool import wait
+from workers.runtime import wait
 
 LOOP_WIDTH = 250
 CPU_WIDTH = 16

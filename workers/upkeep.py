@@ -1,7 +1,7 @@
 """The upkeep: every second, from whichever process leads, mend what broke.
 
-`celery beat` runs it as its scheduler (`-S workers.upkeep:UpkeepScheduler`); the embedded default runs it as a thread of
-the worker. Two may run at once: a lease in the database decides who leads, and every pass is safe to repeat.
+`celery beat` runs it as its scheduler (`-S workers.upkeep:UpkeepScheduler`); the embedded default runs it as a thread
+of the worker. Two may run at once: a lease in the database decides who leads, and every pass is safe to repeat.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class Upkeep:
         """Take or renew the leader's lease."""
         now = timezone.now()
         free = Q(queues=self.name) | Q(seen_at__lt=now - LEADER_LEASE)
-        if Worker.objects.filter(free, pk=LEADER).update(queues=self.name, seen_at=now, pool="beat", lost_at=None):
+        if Worker.objects.filter(free, pk=LEADER).update(
+            queues=self.name, seen_at=now, pool="beat", lost_at=None
+        ):
             return True
         if Worker.objects.filter(pk=LEADER).exists():
             return False
@@ -80,7 +82,7 @@ class Upkeep:
 
 
 def is_backlogged(queue: str) -> bool:
-    """Say whether messages wait in a queue: then what is not claimed is late, not lost. A broker that is away holds none."""
+    """Say whether messages wait in a queue: then what is not claimed is late, not lost."""
     try:
         with app.connection_for_read() as broker, broker.channel() as channel:
             return bool(channel.queue_declare(queue, passive=True).message_count)

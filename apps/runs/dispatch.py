@@ -11,7 +11,6 @@ from functools import partial
 import structlog
 from django.db import transaction
 
-
 from apps.runs.models import Run
 from orchestra.celery import ADVANCE, BrokerAway, publish
 

@@ -1,4 +1,4 @@
-"""Writing the event log: each event gets the run's next `seq` under the run's lock, and its broadcast waits for the commit."""
+"""Writing the event log: an event gets the run's next `seq` under its lock; its broadcast waits for the commit."""
 
 from __future__ import annotations
 

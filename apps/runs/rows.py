@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +26,8 @@ RUN_SAVED = (
     "started_at", "finished_at", "dispatched_at",
 )  # fmt: skip
 NODE_COLUMNS = (
-    "id", "run_id", "path", "scope", "owner", "item_index", "node", "kind", "queue", "status", "attempt", "losses", "fence", "worker",
+    "id", "run_id", "path", "scope", "owner", "item_index", "node", "kind", "queue", "status", "attempt",
+    "losses", "fence", "worker",
     "unsettled", "live", "is_decided", "items_total", "cursor", "is_handled", "waiting_for", "due_at",
     "queued_at", "started_at", "finished_at", "attempts",
 )  # fmt: skip
@@ -160,7 +161,7 @@ def item_results(run: str, owner: str) -> list[tuple[int, str, Any, Any]]:
         "SELECT item_index, status, output, error FROM runs_noderun"
         " WHERE run_id = %s AND owner = %s AND owner <> '' AND kind = 'item' ORDER BY item_index"
     )
-    return _rows(sql, [_id(run), owner], {2: from_json, 3: from_json})  # type: ignore[return-value]
+    return _rows(sql, [_id(run), owner], {2: from_json, 3: from_json})
 
 
 def input_of(run: str) -> Any:
@@ -169,8 +170,10 @@ def input_of(run: str) -> Any:
 
 
 def cancel_items(run: str, owner: str, start: int) -> int:
-    """Cancel the items of a map from index `start` on, none of which was released; return how many node runs that were."""
-    open_items = NodeRun.objects.filter(run_id=UUID(run), owner=owner, item_index__gte=start, status="pending")
+    """Cancel the items of a map from `start` on, none of which was released; return how many node runs that were."""
+    open_items = NodeRun.objects.filter(
+        run_id=UUID(run), owner=owner, item_index__gte=start, status="pending"
+    )
     counted = open_items.exclude(kind="item").count()
     open_items.update(status="cancelled", is_handled=True)
     return counted
@@ -240,10 +243,10 @@ def _FALSE() -> str:  # noqa: N802  (a constant that depends on the database)
 
 
 def _when(value: Any) -> datetime | None:
-    """Return a time as the driver gave it: aware already, or SQLite's text in UTC."""
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(value + "+00:00")
+    """Return a time as the driver gave it: aware already, or SQLite's, which is naive and in UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 _NODE_LIST = ", ".join(NODE_COLUMNS)

@@ -31,9 +31,7 @@ def run_fan(width: int) -> None:
 
 
 def run_diamonds(count: int) -> None:
-    started = [
-        chain(noop.si(), group(noop.si(), noop.si()), noop.si()).apply_async() for _ in range(count)
-    ]
+    started = [chain(noop.si(), group(noop.si(), noop.si()), noop.si()).apply_async() for _ in range(count)]
     for result in started:
         result.get(timeout=120)
 

@@ -1,4 +1,4 @@
-"""The stage of the benchmarks: the product's processes on services of their own database, and the workflows they run."""
+"""The stage of the benchmarks: the product's processes on a database of their own, and the workflows they run."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ def prepare_environment(driver: str) -> dict[str, str]:
             "BROKER_URL": os.environ.get("BENCH_REDIS", "redis://127.0.0.1:6379/11"),
             "PLAIN_BROKER": os.environ.get("BENCH_PLAIN", "redis://127.0.0.1:6379/12"),
         }
-        subprocess.run(["dropdb", "--if-exists", "--force", "--maintenance-db", f"{base}/postgres", "orchestra_bench"], check=True)  # noqa: S607
-        subprocess.run(["createdb", "--maintenance-db", f"{base}/postgres", "orchestra_bench"], check=True)  # noqa: S607
+        subprocess.run(
+            ["dropdb", "--if-exists", "--force", "--maintenance-db", f"{base}/postgres", "orchestra_bench"],
+            check=True,
+        )
+        subprocess.run(["createdb", "--maintenance-db", f"{base}/postgres", "orchestra_bench"], check=True)
     os.environ.update(chosen)
     return chosen
 
@@ -47,7 +50,11 @@ def process(*command: str, quiet: bool = True) -> Iterator[subprocess.Popen[byte
     """Run a child in its own group until the block ends."""
     log = open(Path(os.environ["ORCHESTRA_VAR"]) / f"{Path(command[0]).name}-{time.time_ns()}.log", "wb")  # noqa: SIM115  (closed with the child)
     child = subprocess.Popen(
-        [PYTHON, "-m", *command], cwd=ROOT, stdout=log if quiet else None, stderr=log if quiet else None, start_new_session=True
+        [PYTHON, "-m", *command],
+        cwd=ROOT,
+        stdout=log if quiet else None,
+        stderr=log if quiet else None,
+        start_new_session=True,
     )
     try:
         yield child
@@ -61,11 +68,23 @@ def process(*command: str, quiet: bool = True) -> Iterator[subprocess.Popen[byte
 
 
 def celery_worker(*options: str) -> contextmanager[subprocess.Popen[bytes]]:
-    return process("celery", "-A", "orchestra.celery", "worker", "-l", "WARNING", "--without-gossip", "--without-mingle", *options)
+    return process(
+        "celery",
+        "-A",
+        "orchestra.celery",
+        "worker",
+        "-l",
+        "WARNING",
+        "--without-gossip",
+        "--without-mingle",
+        *options,
+    )
 
 
 def plain_worker(concurrency: int = 2) -> contextmanager[subprocess.Popen[bytes]]:
-    return process("celery", "-A", "tests.load.plain", "worker", "-l", "WARNING", "-Q", "plain", "-c", str(concurrency))
+    return process(
+        "celery", "-A", "tests.load.plain", "worker", "-l", "WARNING", "-Q", "plain", "-c", str(concurrency)
+    )
 
 
 def clean_up() -> None:
@@ -95,5 +114,10 @@ def map_of(width: int) -> dict[str, object]:
 
 
 def diamond() -> dict[str, object]:
-    nodes = {"a": function(), "b": function(needs=["a"]), "c": function(needs=["a"]), "d": function(needs=["b", "c"])}
+    nodes = {
+        "a": function(),
+        "b": function(needs=["a"]),
+        "c": function(needs=["a"]),
+        "d": function(needs=["b", "c"]),
+    }
     return {"orchestra": 1, "nodes": nodes}

@@ -72,7 +72,12 @@ class Bench:
         yield "W5", "100 diamonds at once", lambda: self.run(shape, 100), lambda: plain.run_diamonds(100)
         three = self.publish("three", stage.chain_of(3))
         yield "W12", "3 sequential no-ops", lambda: self.run(three), lambda: plain.run_chain(3)
-        yield "W12", "3 sequential no-ops, 200 at once", lambda: self.run(three, 200), lambda: plain.run_chains(200, 3)
+        yield (
+            "W12",
+            "3 sequential no-ops, 200 at once",
+            lambda: self.run(three, 200),
+            lambda: plain.run_chains(200, 3),
+        )
 
     def print_latency(self, count: int = 50) -> None:
         """W7: from the API call to the first node's first instruction, on an idle system."""
@@ -81,7 +86,11 @@ class Bench:
 
         workflow = self.publish("one", stage.chain_of(1))
         _key, secret = create_api_key(user=self.user, team=self.team, name="bench", scopes=["run", "read"])
-        with stage.process("daphne", "-p", str(WEB_PORT), "orchestra.asgi:application"), stage.celery_worker(*stage.LOOP), stage.celery_worker(*stage.CPU):
+        with (
+            stage.process("daphne", "-p", str(WEB_PORT), "orchestra.asgi:application"),
+            stage.celery_worker(*stage.LOOP),
+            stage.celery_worker(*stage.CPU),
+        ):
             self.wait_for_workers(2)
             _wait_for_web()
             seconds = []
@@ -104,7 +113,7 @@ def _started_at(model: Any, run: str) -> float:
 
 
 def _post(path: str, body: dict[str, object], secret: str) -> dict[str, Any]:
-    request = urllib.request.Request(  # noqa: S310  (a fixed loopback address)
+    request = urllib.request.Request(
         f"http://127.0.0.1:{WEB_PORT}{path}",
         data=json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
@@ -117,8 +126,10 @@ def _wait_for_web() -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{WEB_PORT}/health", timeout=2):  # noqa: S310  (a fixed loopback address)
+            with urllib.request.urlopen(f"http://127.0.0.1:{WEB_PORT}/health", timeout=2):
                 return
         except OSError:
             time.sleep(0.1)
-    raise SystemExit(f"The web process did not answer on port {WEB_PORT}; see its log in {os.environ['ORCHESTRA_VAR']}.")
+    raise SystemExit(
+        f"The web process did not answer on port {WEB_PORT}; see its log in {os.environ['ORCHESTRA_VAR']}."
+    )

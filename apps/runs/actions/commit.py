@@ -7,7 +7,7 @@ the caller to be sent out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
 from django.utils import timezone
@@ -53,7 +53,9 @@ def commit(operations: Sequence[Operation], *, worker: str, book: FactBook) -> l
         _save_nodes(states.values())
         for state in states.values():
             finish_run(state)
-        claims = read_claims([(states[op.run], row) for op, a in zip(operations, answers, strict=True) for row in a.claimed])
+        claims = read_claims(
+            [(states[op.run], row) for op, a in zip(operations, answers, strict=True) for row in a.claimed]
+        )
         rows.save_runs([state.row for state in states.values()])
         log.flush()
     live.broadcast(log.frames)
@@ -65,7 +67,9 @@ class _Draft:
 
     __slots__ = ("accepted", "claimed", "heads")
 
-    def __init__(self, accepted: bool = False, claimed: Sequence[NodeRow] = (), heads: Sequence[NodeRow] = ()) -> None:
+    def __init__(
+        self, accepted: bool = False, claimed: Sequence[NodeRow] = (), heads: Sequence[NodeRow] = ()
+    ) -> None:
         self.accepted = accepted
         self.claimed = claimed
         self.heads = heads
@@ -76,7 +80,11 @@ _NOTHING = _Draft()
 
 def _preload(states: Mapping[str, RunState], operations: Sequence[Operation]) -> None:
     """Read the rows that the operations name, in one statement for all runs."""
-    wanted = {(op.run, op.path) for op in operations if isinstance(op, Claim | Record | HandBack) and op.run in states}
+    wanted = {
+        (op.run, op.path)
+        for op in operations
+        if isinstance(op, Claim | Record | HandBack) and op.run in states
+    }
     for row in rows.nodes_at(sorted(wanted)):
         states[row.run_id].nodes[row.path] = row
 
@@ -114,10 +122,8 @@ def _claim(state: RunState, operation: Claim) -> _Draft:
     if not found or not state.is_open_for(operation.epoch):
         return _NOTHING
     row = found[0]
-    if operation.fence is not None:
-        free = state.may_resume(row, operation.fence)
-    else:
-        free = row.status == NodeStatus.QUEUED
+    is_held = operation.fence is not None and state.may_resume(row, operation.fence)
+    free = is_held or (operation.fence is None and row.status == NodeStatus.QUEUED)
     return _Draft(True, [state.claim(row)]) if free else _NOTHING
 
 
@@ -174,8 +180,8 @@ def _announce(state: RunState, found: Sequence[NodeRow]) -> list[NodeRow]:
     return list(found)
 
 
-def _save_nodes(states: Sequence[RunState] | object) -> None:
-    every = list(states)  # type: ignore[call-overload]
+def _save_nodes(states: Iterable[RunState]) -> None:
+    every = list(states)
     rows.insert_nodes([row for state in every for row in state.opened])
     rows.save_nodes([row for state in every for row in state.changed.values()])
     for state in every:

@@ -31,7 +31,9 @@ def cancel_run(*, run: Run, by: User) -> Run:
             raise Conflict(f"This run has already ended: {row.status}.")
         label = Label(str(run.team_id), run.workflow.slug, run.number)
         open_nodes = NodeRun.objects.filter(run_id=UUID(key)).exclude(status__in=FINAL_NODE)
-        for path in open_nodes.filter(status__in=["running", "waiting"]).values_list("path", flat=True)[:1000]:
+        for path in open_nodes.filter(status__in=["running", "waiting"]).values_list("path", flat=True)[
+            :1000
+        ]:
             log.add(row, EventType.NODE_CANCELLED, node=path, label=label)
         open_nodes.update(
             status=NodeStatus.CANCELLED, fence=F("fence") + 1, finished_at=log.now, waiting_for="", worker=""

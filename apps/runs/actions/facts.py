@@ -59,7 +59,15 @@ class FactBook:
 
     def _load(self, runs: Iterable[str]) -> list[Facts]:
         found = Run.objects.filter(id__in=list(runs)).values_list(
-            "id", "team_id", "workflow__slug", "number", "version_id", "priority", "input", "created_at", "started_by_id"
+            "id",
+            "team_id",
+            "workflow__slug",
+            "number",
+            "version_id",
+            "priority",
+            "input",
+            "created_at",
+            "started_by_id",
         )
         return [
             Facts(
@@ -87,4 +95,6 @@ class FactBook:
 
 def inputs_of(runs: Iterable[str]) -> dict[str, Any]:
     """Return the inputs of runs by id, read anew."""
-    return {str(run): given for run, given in Run.objects.filter(id__in=list(runs)).values_list("id", "input")}
+    return {
+        str(run): given for run, given in Run.objects.filter(id__in=list(runs)).values_list("id", "input")
+    }

@@ -1,4 +1,4 @@
-"""The end of a run: all of its own nodes have settled, so it succeeded, or it failed with the first unhandled failure."""
+"""The end of a run: all of its own nodes have settled, so it succeeded, or failed with the first unhandled failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from apps.runs import rows
 from apps.runs.actions.state import RunState
 from orchestra.engine.expressions import render
 from orchestra.engine.plan import path_of
-from orchestra.engine.scope import NodeResult, scope_of_run
+from orchestra.engine.scope import NodeResult, reading_scope
 from orchestra.engine.status import EventType, RunStatus
 from orchestra.errors import ExpressionError
 
@@ -47,9 +47,6 @@ def _output(state: RunState) -> Any:
     given = state.facts.input
     if given is None:
         given = rows.input_of(state.row.id)
-    return render(plan.output, scope_of_run(plan, results, inputs=given, run=run_names(state)))
-
-
-def run_names(state: RunState) -> dict[str, Any]:
-    """Return what expressions see as `run`."""
-    return {"id": state.row.id, "number": state.facts.number, "started_at": state.facts.created_at}
+    run = {"id": state.row.id, "number": state.facts.number, "started_at": state.facts.created_at}
+    scope = reading_scope(plan.output_reads, results, inputs=given, variables=plan.variables, run=run, env={})
+    return render(plan.output, scope)

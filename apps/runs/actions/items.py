@@ -18,7 +18,9 @@ ITEMS = "items"
 """`waiting_for` of a map whose items are under way."""
 
 
-def scope_rows(plan: Plan, run: str, scope: str, *, owner: str = "", index: int | None = None) -> list[NodeRow]:
+def scope_rows(
+    plan: Plan, run: str, scope: str, *, owner: str = "", index: int | None = None
+) -> list[NodeRow]:
     """Return pending node runs for one scope, in the plan's order (a body's implicit item node is the last)."""
     counts = initial_counts(plan)
     return [

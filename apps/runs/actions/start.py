@@ -89,4 +89,5 @@ def _write(run: Run, plan: Plan, log: EventLog) -> None:
 
 def shadow_of(run: Run) -> RunRow:
     """Return the hot-path form of a run."""
-    return RunRow(*(str(run.pk) if name == "id" else getattr(run, name) for name in rows.RUN_COLUMNS))
+    values: dict[str, Any] = {name: getattr(run, name) for name in rows.RUN_COLUMNS}
+    return RunRow(**{**values, "id": str(run.pk)})

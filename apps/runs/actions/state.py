@@ -139,7 +139,12 @@ class RunState(ItemScopes):
         ports: tuple[str, ...] = ()
         match outcome:
             case Done():
-                row.status, row.output, ports, row.error = NodeStatus.SUCCEEDED, outcome.output, outcome.ports, None
+                row.status, row.output, ports, row.error = (
+                    NodeStatus.SUCCEEDED,
+                    outcome.output,
+                    outcome.ports,
+                    None,
+                )
                 self._charge(row, outcome.usage)
                 self._note_attempt(row, None)
             case Failed():
@@ -194,7 +199,9 @@ class RunState(ItemScopes):
     def settle(self, row: NodeRow, ports: Collection[str]) -> None:
         """Let the end of a node run reach its successors, its scope, its map and its run."""
         plan = self.facts.plan.at(row.scope)
-        progress = settle(plan, [Arrival(row.node, tuple(ports))], lambda nodes: self._counts(row.scope, nodes))
+        progress = settle(
+            plan, [Arrival(row.node, tuple(ports))], lambda nodes: self._counts(row.scope, nodes)
+        )
         for node, count in progress.counts.items():
             joined = self.load([path_of(row.scope, node)])[0]
             joined.unsettled, joined.live, joined.is_decided = count.unsettled, count.live, count.is_decided

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -76,9 +77,9 @@ def resend_unclaimed(is_backlogged: Callable[[str], bool]) -> int:
     return sent
 
 
-def _unclaimed_runs(limit: datetime, is_backlogged: Callable[[str], bool]) -> list[tuple[object, int]]:
+def _unclaimed_runs(limit: datetime, is_backlogged: Callable[[str], bool]) -> list[tuple[UUID, int]]:
     not_sent = Q(dispatched_at=None) | Q(dispatched_at__lt=limit)
-    found: dict[object, int] = {}
+    found: dict[UUID, int] = {}
     if not is_backlogged("control"):
         waiting = Run.objects.filter(not_sent, status=RunStatus.QUEUED, created_at__lt=limit)
         found.update(waiting.values_list("id", "priority")[:BATCH])
@@ -119,7 +120,10 @@ def _change(found: Iterable[tuple[str, str, int]], change: Callable[[RunState, N
         states = {run: RunState(row, facts[run], log, "") for run, row in locked.items()}
         for row in rows.nodes_at(sorted(wanted)):
             state = states[row.run_id]
-            if row.fence == wanted[row.run_id, row.path] and row.status in (NodeStatus.RUNNING, NodeStatus.WAITING):
+            if row.fence == wanted[row.run_id, row.path] and row.status in (
+                NodeStatus.RUNNING,
+                NodeStatus.WAITING,
+            ):
                 state.nodes[row.path] = row
                 change(state, row)
         rows.save_nodes([row for state in states.values() for row in state.changed.values()])

@@ -1,0 +1,72 @@
+"""Back-pressure: a client that does not read makes its own connection wait, and nothing pile up in memory.
+
+`send` of most servers waits for the client. Daphne's does not; Twisted tells a registered producer when the
+client's buffer is full, so the gate registers as one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Send = Callable[[Any], Awaitable[None]]
+
+STALL_SECONDS = 60.0
+"""A client that takes nothing for this long has gone, or may come back."""
+
+
+class Stalled(Exception):
+    """The client has not read for a minute."""
+
+
+class Gate:
+    """Sends one connection's messages, each when the client has taken enough of those before."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._open = asyncio.Event()
+        self._open.set()
+        self._consumer = _consumer_behind(send)
+        if self._consumer is not None:
+            if _is_socket(self._consumer):
+                self._consumer.unregisterProducer()  # the HTTP channel that the socket was
+            self._consumer.registerProducer(self, True)
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a message. Raises Stalled."""
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                await self._open.wait()
+                await self._send(message)
+        except TimeoutError as error:
+            raise Stalled from error
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._consumer is not None and _is_alive(self._consumer):
+            self._consumer.unregisterProducer()
+        self._consumer = None
+
+    def pauseProducing(self) -> None:  # noqa: N802 (Twisted's IPushProducer)
+        self._open.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802 (Twisted's IPushProducer)
+        self._open.set()
+
+    def stopProducing(self) -> None:  # noqa: N802 (Twisted's IPushProducer)
+        self._open.set()
+
+
+def _consumer_behind(send: Send) -> Any:
+    """Return Daphne's protocol behind `send`, or None on other servers and for a connection that is lost."""
+    protocol = next(iter(getattr(send, "args", ())), None)
+    return protocol if hasattr(protocol, "registerProducer") and _is_alive(protocol) else None
+
+
+def _is_socket(protocol: Any) -> bool:
+    return hasattr(protocol, "sendMessage")
+
+
+def _is_alive(protocol: Any) -> bool:
+    return _is_socket(protocol) or getattr(protocol, "channel", None) is not None

@@ -1,0 +1,156 @@
+"""The panel of one node of a run: what went in, what came out, what went wrong; and the items of maps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from apps.runs.board import template_path
+from apps.runs.models import NodeRun, Run
+from apps.runs.result import as_json, blocks, render_markdown
+from apps.runs.views.page import find_run
+from apps.workflows.graph import DrawnNode, draw
+from apps.workflows.views.guards import signed_in
+from orchestra.engine.plan import ITEM, owner_of, split_path
+from orchestra.engine.status import NodeStatus
+
+ITEMS_SHOWN = 50
+
+
+@require_safe
+@signed_in
+def node(request: HttpRequest, run_id: UUID, path: str) -> HttpResponse:
+    """One node run; for `views[].draft` its runs in all items. A fragment for scripts, else a page."""
+    run = find_run(request, run_id)
+    drawn = {found.path: found for found in draw(run.version.definition).nodes}
+    read = _runs_of if "[]" in path else _one
+    context = read(request, run, path, drawn)
+    is_fragment = request.headers.get("X-Requested-With") == "fetch"
+    context |= {"run": run, "path": path, "is_fragment": is_fragment}
+    return render(request, "runs/node_panel.html" if is_fragment else "runs/node.html", context)
+
+
+def _one(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNode]) -> dict[str, Any]:
+    try:
+        row = run.node_runs.get(path=path)
+    except NodeRun.DoesNotExist:
+        raise Http404 from None
+    output, output_is_cut = as_json(row.output)
+    given, given_is_cut = as_json(row.input)
+    context = {
+        "row": row,
+        "drawn": drawn.get(template_path(path)),
+        "title": _title(path, drawn),
+        "trail": _trail(path, drawn),
+        "text": _text_of(row.output),
+        "blocks": [] if _text_of(row.output) else blocks(row.output),
+        "output": output if row.output is not None else "",
+        "output_is_cut": output_is_cut,
+        "input": given if row.input is not None else "",
+        "input_is_cut": given_is_cut,
+        "seconds": _seconds(row),
+        "key": f"{run.pk}/{path}",
+        "acts_outside": row.kind in {"llm", "http", "function", "agent", "tool"},
+    }
+    if row.kind == "map":
+        context |= _items(request, run.node_runs.filter(owner=path, node=ITEM))
+    elif row.kind == "item":
+        context["inside"] = (
+            run.node_runs.filter(scope=path).exclude(node=ITEM).defer("input", "output", "attempts")
+        )
+        context["titles"] = {found.id: found.title for found in drawn.values()}
+        context["item_text"] = as_json(row.item)[0]
+    return context
+
+
+def _runs_of(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNode]) -> dict[str, Any]:
+    if path not in drawn:
+        raise Http404
+    owner, _, name = path.rpartition("[].")
+    found = run.node_runs.filter(node=name)
+    if "[]" in owner:
+        found = found.filter(owner__regex="^" + re.escape(owner).replace(r"\[\]", r"\[[0-9]+\]") + "$")
+    else:
+        found = found.filter(owner=owner)
+    return {
+        "row": None,
+        "drawn": drawn[path],
+        "title": drawn[path].title,
+        "trail": _trail(owner, drawn, is_whole=True),
+        **_items(request, found),
+    }
+
+
+def _items(request: HttpRequest, found: QuerySet[NodeRun]) -> dict[str, Any]:
+    """Return one page of the runs in a map's items: `?page=`, `?failed=1` for those that failed."""
+    is_failed = request.GET.get("failed") == "1"
+    if is_failed:
+        found = found.filter(status=NodeStatus.FAILED)
+    number = request.GET.get("page", "1")
+    page = max(1, int(number)) if number.isdecimal() and len(number) < 7 else 1
+    start = (page - 1) * ITEMS_SHOWN
+    rows = found.order_by("owner", "item_index", "id").defer("input", "attempts")
+    shown = list(rows[start : start + ITEMS_SHOWN + 1])
+    return {
+        "items": [
+            {"row": row, "preview": _preview(row), "seconds": _seconds(row)} for row in shown[:ITEMS_SHOWN]
+        ],
+        "page": page,
+        "previous": page - 1,
+        "next": page + 1 if len(shown) > ITEMS_SHOWN else 0,
+        "is_failed": is_failed,
+    }
+
+
+def _preview(row: NodeRun) -> str:
+    """Return the first words of what came out of a node run, or of the item that went in."""
+    value = row.output if row.output is not None else row.item
+    if isinstance(value, Mapping):
+        value = value.get("text") or value
+    text = value if isinstance(value, str) else as_json(value)[0] if value is not None else ""
+    return " ".join(text[:400].split())[:120]
+
+
+def _text_of(output: Any) -> Any:
+    """Return the text that a model wrote, as HTML; None for outputs of another shape."""
+    text = output.get("text") if isinstance(output, Mapping) else None
+    return render_markdown(text[:40_000]) if isinstance(text, str) else None
+
+
+def _seconds(row: NodeRun) -> float | None:
+    if row.started_at is None or row.finished_at is None:
+        return None
+    return (row.finished_at - row.started_at).total_seconds()
+
+
+def _title(path: str, drawn: Mapping[str, DrawnNode]) -> str:
+    scope, name = split_path(path)
+    if name == ITEM:
+        owner, index = owner_of(scope)
+        found = drawn.get(template_path(owner))
+        return f"{found.title if found else owner} [{index}]"
+    found = drawn.get(template_path(path))
+    return found.title if found else name
+
+
+def _trail(path: str, drawn: Mapping[str, DrawnNode], *, is_whole: bool = False) -> list[tuple[str, str]]:
+    """Return (path, title) of what stands around a node, the outermost first."""
+    trail = [(path, _title(path, drawn))] if is_whole and "[]" not in path else []
+    scope, name = split_path(path) if "[]" not in path else ("", "")
+    while scope and name == ITEM:
+        path, _index = owner_of(scope)
+        trail.append((path, _title(path, drawn)))
+        scope, name = split_path(path)
+    while scope:
+        trail.append((scope, _title(scope, drawn)))
+        owner, _index = owner_of(scope)
+        trail.append((owner, _title(owner, drawn)))
+        scope, _name = split_path(owner)
+    return list(reversed(trail))
