@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.agents import views
+from apps.agents.views import agents, connections
 
 agent_urls = (
     [
-        path("", views.agent_list, name="list"),
-        path("new/", views.agent_create, name="create"),
-        path("<slug:slug>/", views.agent_edit, name="edit"),
-        path("<slug:slug>/delete/", views.agent_delete, name="delete"),
+        path("", agents.listing, name="list"),
+        path("new/", agents.create, name="create"),
+        path("<slug:slug>/", agents.edit, name="edit"),
+        path("<slug:slug>/delete/", agents.delete, name="delete"),
     ],
     "agents",
 )
 connection_urls = (
     [
-        path("", views.connection_list, name="list"),
-        path("new/", views.connection_create, name="create"),
-        path("<slug:slug>/", views.connection_edit, name="edit"),
-        path("<slug:slug>/test/", views.connection_test, name="test"),
-        path("<slug:slug>/delete/", views.connection_delete, name="delete"),
+        path("", connections.listing, name="list"),
+        path("new/", connections.create, name="create"),
+        path("<slug:slug>/", connections.edit, name="edit"),
+        path("<slug:slug>/test/", connections.test, name="test"),
+        path("<slug:slug>/default/", connections.make_default, name="default"),
+        path("<slug:slug>/delete/", connections.delete, name="delete"),
     ],
     "connections",
 )

@@ -55,13 +55,17 @@ class Frame:
 
     @cached_property
     def theme(self) -> str:
-        wanted = self.person.theme if self.person else self.request.COOKIES.get(settings.THEME_COOKIE_NAME, "")
+        wanted = (
+            self.person.theme if self.person else self.request.COOKIES.get(settings.THEME_COOKIE_NAME, "")
+        )
         return wanted if wanted in Theme.values else Theme.SYSTEM
 
     @cached_property
     def themes(self) -> list[dict[str, Any]]:
         icons = {Theme.SYSTEM: "monitor", Theme.LIGHT: "sun", Theme.DARK: "moon"}
-        return [{"value": t.value, "label": t.label, "icon": icons[t], "current": t == self.theme} for t in Theme]
+        return [
+            {"value": t.value, "label": t.label, "icon": icons[t], "current": t == self.theme} for t in Theme
+        ]
 
     @cached_property
     def theme_icon(self) -> str:
@@ -69,7 +73,10 @@ class Frame:
 
     @cached_property
     def languages(self) -> list[dict[str, str]]:
-        return [{"code": code, "name": get_language_info(code)["name_local"]} for code, _name in settings.LANGUAGES]
+        return [
+            {"code": code, "name": get_language_info(code)["name_local"]}
+            for code, _name in settings.LANGUAGES
+        ]
 
     @cached_property
     def teams(self) -> list[Team]:

@@ -1,4 +1,4 @@
-"""Speaks a person's language and tells the time in their zone, for the length of one request."""
+"""Around every page: a person's language and time zone, and errors of actions as pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone, translation
+
+from apps.accounts.problems import words
+from orchestra.errors import OrchestraError
+
+API_PREFIX = "/api/"
 
 
 class PreferencesMiddleware:
@@ -26,6 +32,18 @@ class PreferencesMiddleware:
             response = self.get_response(request)
         response.headers["Content-Language"] = translation.get_language() or settings.LANGUAGE_CODE
         return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Show what an action refused, where a page has not said it by itself; the API has its own words."""
+        if not isinstance(error, OrchestraError) or request.path.startswith(API_PREFIX):
+            return None
+        context = {
+            "message": words(error),
+            "problems": error.problems,
+            "code": error.code,
+            "status": error.status,
+        }
+        return render(request, "problem.html", context, status=error.status)
 
 
 def zone_of(name: str) -> ZoneInfo:

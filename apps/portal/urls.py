@@ -21,6 +21,7 @@ team_urls = (
     [
         path("", team.members, name="members"),
         path("new/", team.create, name="create"),
+        path("rename/", team.rename, name="rename"),
         path("invite/", team.invite_person, name="invite"),
         path("invitations/<uuid:invitation_id>/withdraw/", team.withdraw, name="withdraw"),
         path("members/<uuid:user_id>/role/", team.set_role, name="role"),
@@ -28,7 +29,14 @@ team_urls = (
     ],
     "team",
 )
-portal_urls = ([path("", home.home, name="home")], "portal")
+portal_urls = (
+    [
+        path("", home.home, name="home"),
+        path("home/live/", home.live_part, name="live"),
+        path("home/checklist/hide/", home.hide_checklist, name="hide_checklist"),
+    ],
+    "portal",
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(portal_urls)),

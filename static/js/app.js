@@ -91,6 +91,10 @@ document.addEventListener('click', (event) => {
   if (at('[aria-disabled=true]')) event.preventDefault()
 })
 
+document.addEventListener('change', (event) => {
+  event.target.closest('form[data-autosubmit]')?.requestSubmit()
+})
+
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape') {
     const open = document.querySelector('details[data-menu][open]')
@@ -116,7 +120,9 @@ addEventListener('pageshow', (event) => {
 
 function showConnection() {
   const bar = document.getElementById('offline-bar')
-  if (bar) bar.hidden = navigator.onLine
+  // Pages with a stream of their own say it themselves.
+  const isSaid = document.querySelector('[data-live-banner]') !== null
+  if (bar) bar.hidden = navigator.onLine || isSaid
 }
 
 addEventListener('online', showConnection)

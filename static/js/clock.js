@@ -17,7 +17,8 @@ export function ago(moment, now = Date.now()) {
   return words.format(Math.round(seconds / size), unit)
 }
 
-function refresh() {
+/** Rewrite all relative times now. */
+export function refreshClock() {
   for (const element of document.querySelectorAll('time[data-ago]')) {
     const text = ago(new Date(element.dateTime).getTime())
     if (element.textContent !== text) element.textContent = text
@@ -26,6 +27,6 @@ function refresh() {
 
 /** Rewrite all relative times now and twice a minute. */
 export function startClock() {
-  refresh()
-  setInterval(refresh, 30_000)
+  refreshClock()
+  setInterval(refreshClock, 30_000)
 }

@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 register = template.Library()
 
@@ -68,7 +68,11 @@ def compact(value: float | None) -> str:
     """A count that fits a narrow column: 950, 12.4k, 3.1M; in Chinese 万 and 亿."""
     if value is None:
         return "—"
-    steps = [(1e8, "亿"), (1e4, "万")] if (get_language() or "").startswith("zh") else [(1e9, "B"), (1e6, "M"), (1e3, "k")]
+    steps = (
+        [(1e8, "亿"), (1e4, "万")]
+        if (get_language() or "").startswith("zh")
+        else [(1e9, "B"), (1e6, "M"), (1e3, "k")]
+    )
     for size, unit in steps:
         if abs(value) >= size:
             return number_format(value / size, 1).rstrip("0").rstrip(".,") + unit
@@ -92,3 +96,9 @@ def pretty(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+@register.filter
+def said(message: str) -> str:
+    """A message of the core, which knows no languages, in the reader's language where the catalogue has it."""
+    return _(message) if message else ""

@@ -26,12 +26,16 @@ ATTRIBUTE_PREFIXES = ("data_", "aria_", "hx_", "form")
 
 
 def attributes(values: Mapping[str, Any]) -> SafeString:
-    """Render keyword arguments as HTML attributes: `data_run_id=1` is `data-run-id="1"`; None and False are left out."""
+    """Render arguments as attributes: `data_run_id=1` is `data-run-id="1"`; None and False are left out."""
     pairs = [(name.strip("_").replace("_", "-"), value) for name, value in values.items()]
     return format_html_join(
         "",
         ' {}="{}"',
-        [(name, "" if value is True else value) for name, value in pairs if value is not None and value is not False],
+        [
+            (name, "" if value is True else value)
+            for name, value in pairs
+            if value is not None and value is not False
+        ],
     )
 
 
@@ -227,15 +231,17 @@ def chart(
 
 
 @register.inclusion_tag("components/field.html")
-def field(bound: BoundField, label: str = "", help: str = "", **extra: Any) -> dict[str, Any]:
+def field(
+    bound: BoundField, label: str = "", help: str | bool = "", css: str = "", **extra: Any
+) -> dict[str, Any]:
     """A form field with its label, help and errors, tied together for screen readers."""
     widget = bound.field.widget
-    help_text = help or bound.help_text
+    help_text = bound.help_text if help == "" else help
     described = [f"{bound.auto_id}_help"] if help_text else []
     described += [f"{bound.auto_id}_errors"] if bound.errors else []
-    attrs = {name.replace("_", "-"): value for name, value in extra.items()}
+    attrs = {"placeholder": False} | {name.replace("_", "-"): value for name, value in extra.items()}
     attrs["aria-describedby"] = " ".join(described) or None
-    attrs["class"] = " ".join(filter(None, (_widget_class(widget), widget.attrs.get("class"))))
+    attrs["class"] = " ".join(filter(None, (_widget_class(widget), widget.attrs.get("class"), css)))
     return {
         "bound": bound,
         "label": label or bound.label,

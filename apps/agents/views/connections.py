@@ -1,0 +1,146 @@
+"""Pages about connections: list, make, change, test, delete. A secret goes in and is never shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from apps.accounts.models import Role
+from apps.accounts.pages import person_of
+from apps.accounts.problems import add_problems, words
+from apps.accounts.rights import require
+from apps.accounts.teams import active_team
+from apps.agents import actions
+from apps.agents.forms import ConnectionForm
+from apps.agents.models import Connection, Dialect
+from apps.agents.providers import DEFAULT_BASE_URLS
+from orchestra.errors import OrchestraError
+
+DIALECT_WORDS = {
+    Dialect.OPENAI: gettext_lazy("OpenAI, and everything that speaks its dialect: vLLM, Ollama, gateways."),
+    Dialect.ANTHROPIC: gettext_lazy("Anthropic's messages."),
+    Dialect.SIMULATED: gettext_lazy("Answers from the text it is given, without a model, a key or a cost."),
+}
+
+
+@login_required
+def listing(request: HttpRequest) -> HttpResponse:
+    """Show the team's connections."""
+    user, team = person_of(request), active_team(request)
+    found = Connection.objects.visible_to(user).filter(team=team).annotate(agent_count=Count("agents"))
+    context = {"connections": found, "can_edit": user.can(Role.EDITOR, team.pk)}
+    return render(request, "connections/list.html", context)
+
+
+@sensitive_post_parameters("secret")
+@login_required
+def create(request: HttpRequest) -> HttpResponse:
+    """Ask for the dialect first, then for what this dialect needs."""
+    user, team = person_of(request), active_team(request)
+    require(user, team.pk, Role.EDITOR)
+    dialect = request.POST.get("dialect") or request.GET.get("dialect", "")
+    if dialect not in Dialect.values:
+        return render(request, "connections/choose.html", {"dialects": _dialects()})
+    form = ConnectionForm(
+        request.POST or None, initial={"dialect": dialect, "is_enabled": True, "options": {}}
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            connection = actions.create_connection(team=team, by=user, **form.arguments())
+        except OrchestraError as error:
+            add_problems(form, error)
+        else:
+            messages.success(request, _("The connection is made. Test it before you rely on it."))
+            return redirect("connections:edit", connection.slug)
+    return _form_page(request, form, dialect, None)
+
+
+@sensitive_post_parameters("secret")
+@login_required
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Change a connection; an empty secret keeps the stored one."""
+    user, connection = person_of(request), _connection(request, slug)
+    require(user, connection.team_id, Role.EDITOR)
+    form = ConnectionForm(request.POST or None, connection=connection)
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.update_connection(connection=connection, by=user, **form.arguments())
+        except OrchestraError as error:
+            add_problems(form, error)
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("connections:edit", connection.slug)
+    dialect = form["dialect"].value() if form.is_bound else connection.dialect
+    return _form_page(request, form, dialect, connection)
+
+
+@login_required
+@require_POST
+def test(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask the provider whether it answers; the result is a fragment for scripts and a notice without them."""
+    connection = _connection(request, slug)
+    result = actions.test_connection(connection=connection, by=person_of(request))
+    if request.headers.get("HX-Request"):
+        return render(request, "connections/test_result.html", {"result": result, "connection": connection})
+    if result.is_ok:
+        text = _("%(name)s answers; it offers %(count)s models.")
+        messages.success(request, text % {"name": connection.name, "count": len(result.models)})
+    else:
+        messages.error(
+            request, f"{connection.name}: {_(result.message)} {_(result.hint) if result.hint else ''}"
+        )
+    return redirect("connections:edit", connection.slug)
+
+
+@login_required
+@require_POST
+def make_default(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let nodes that name no connection use this one."""
+    actions.update_connection(connection=_connection(request, slug), is_default=True, by=person_of(request))
+    messages.success(request, _("Saved."))
+    return redirect("connections:list")
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, slug: str) -> HttpResponse:
+    """Delete a connection that no agent uses."""
+    connection = _connection(request, slug)
+    try:
+        actions.delete_connection(connection=connection, by=person_of(request))
+    except OrchestraError as error:
+        messages.error(request, words(error))
+        return redirect("connections:edit", connection.slug)
+    messages.success(request, _("The connection is deleted."))
+    return redirect("connections:list")
+
+
+def _connection(request: HttpRequest, slug: str) -> Connection:
+    mine = Connection.objects.visible_to(person_of(request))
+    return get_object_or_404(mine, team=active_team(request), slug=slug)
+
+
+def _dialects() -> list[dict[str, Any]]:
+    return [{"value": d.value, "label": d.label, "words": DIALECT_WORDS[d]} for d in Dialect]
+
+
+def _form_page(
+    request: HttpRequest, form: ConnectionForm, dialect: str, connection: Connection | None
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "connection": connection,
+        "dialect_label": Dialect(dialect).label if dialect in Dialect.values else dialect,
+        "default_url": DEFAULT_BASE_URLS.get(dialect, ""),
+        "is_simulated": dialect == Dialect.SIMULATED,
+    }
+    return render(request, "connections/form.html", context, status=422 if form.errors else 200)
