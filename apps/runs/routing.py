@@ -1,0 +1,65 @@
+"""Where the live streams are mounted: beside Django for HTTP, and the WebSocket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from channels.security.websocket import AllowedHostsOriginValidator, WebsocketDenier
+
+from apps.runs.consumers import LiveConsumer
+from apps.runs.live.gate import Send
+from apps.runs.live.stream import Receive, Stream
+
+SOCKET = "/ws/"
+MANY = frozenset(
+    {
+        "/api/v1/events/stream",
+        "/api/events/stream",
+        "/api/v1/execution/tasks/stream",
+        "/api/execution/tasks/stream",
+    }
+)
+"""The stream of many topics, with the names that it has elsewhere."""
+ONE = re.compile(r"/api/v1/runs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/events")
+EVENT_STREAM = "text/event-stream"
+
+
+class StreamsBeside:
+    """Answers the paths of the streams, and leaves everything else to another application.
+
+    `runs/{id}/events` is a stream only for who accepts one; the same path is a JSON list in the API.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        stream = _stream_for(scope)
+        await (stream or self._application)(scope, receive, send)
+
+
+def _stream_for(scope: Mapping[str, Any]) -> Stream | None:
+    if scope["path"] in MANY:
+        return Stream()
+    one = ONE.fullmatch(scope["path"])
+    if one is not None and scope["method"] == "GET" and _accepts_stream(scope):
+        return Stream(one[1])
+    return None
+
+
+def _accepts_stream(scope: Mapping[str, Any]) -> bool:
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
+    return EVENT_STREAM in {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
+
+
+class Sockets:
+    """The WebSocket, for pages of this site only (browsers send `Origin`; RFC 6455 §10.2)."""
+
+    def __init__(self) -> None:
+        self._live = AllowedHostsOriginValidator(LiveConsumer.as_asgi())
+        self._nobody = WebsocketDenier.as_asgi()
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        await (self._live if scope["path"] == SOCKET else self._nobody)(scope, receive, send)
