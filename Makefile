@@ -5,7 +5,7 @@ RUN = .venv/bin/python
 LOCK = uv pip compile --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --annotation-style=line
 
-.PHONY: help demo up test test-services lint lock bench bench-peers clean setup setup-dev
+.PHONY: help demo up processes test test-services lint lock bench bench-peers clean setup setup-dev
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,6 +21,10 @@ demo: setup ## set up, start, run the sample workflow, serve until Ctrl-C (PORT=
 
 up: setup ## serve without the sample (PORT=8000)
 	@PORT=$(PORT) exec $(RUN) manage.py up
+
+processes: setup ## run the Procfile on services named by DATABASE_URL, BROKER_URL, REDIS_URL
+	@$(RUN) manage.py migrate --noinput --verbosity 0
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" exec .venv/bin/honcho start
 
 test: ## the whole suite, browser tests included
 	@$(PYTHON) tools/bootstrap.py --dev --browser
