@@ -296,7 +296,7 @@ def _route(
     tops: Sequence[float],
     heights: Sequence[float],
 ) -> tuple[Point, ...]:
-    """Return the points from the first box's bottom to the top of the last: where rows are left and entered."""
+    """Return the points from the first box to the last: where each row is left and the next entered."""
     first, last = chain[0], chain[-1]
     points: list[Point] = [(centres[first], corners[first][1] + sizes[first].height)]
     for name in chain:

@@ -7,10 +7,10 @@ const TYPES = [
   'run.queued', 'run.started', 'run.waiting', 'run.paused', 'run.resumed', 'run.succeeded', 'run.failed',
   'run.cancelled', 'node.queued', 'node.started', 'node.waiting', 'node.retrying', 'node.succeeded', 'node.failed',
   'node.skipped', 'node.cancelled', 'node.delta', 'node.text', 'usage.recorded', 'message',
-];
-const QUICK_TRIES = [250, 500, 1000, 2000, 4000];
-const SLOW_TRY = 30000;
-const HIDDEN_MAX = 20000;
+]
+const QUICK_TRIES = [250, 500, 1000, 2000, 4000]
+const SLOW_TRY = 30000
+const HIDDEN_MAX = 20000
 
 /**
  * Follow a stream.
@@ -25,121 +25,120 @@ const HIDDEN_MAX = 20000;
  * Returns `{close}`.
  */
 export function follow({ url, after = null, onEvent, onReset, onBack, onEnd }) {
-  let source = null;
-  let cursor = after;
-  let failures = 0;
-  let timer = 0;
-  let hiddenTimer = 0;
-  let hasEnded = false;
-  let wasOpen = false;
+  let source = null
+  let cursor = after
+  let failures = 0
+  let timer = 0
+  let hiddenTimer = 0
+  let hasEnded = false
+  let wasOpen = false
 
   function open() {
-    window.clearTimeout(timer);
-    if (hasEnded || source) return;
-    if (!navigator.onLine) return show('offline');
-    show(wasOpen || failures ? 'trying' : 'opening');
-    const address = new URL(url, window.location.href);
-    if (cursor !== null) address.searchParams.set('after', String(cursor));
-    source = new EventSource(address);
-    source.onopen = opened;
-    source.onerror = broken;
-    for (const type of TYPES) source.addEventListener(type, receive);
-    source.addEventListener('end', finish);
-    source.addEventListener('reset', reset);
-    source.addEventListener('bye', () => again(Math.random() * 1000));
+    window.clearTimeout(timer)
+    if (hasEnded || source) return
+    if (!navigator.onLine) return show('offline')
+    show(wasOpen || failures ? 'trying' : 'opening')
+    const address = new URL(url, window.location.href)
+    if (cursor !== null) address.searchParams.set('after', String(cursor))
+    source = new EventSource(address)
+    source.onopen = opened
+    source.onerror = broken
+    for (const type of TYPES) source.addEventListener(type, receive)
+    source.addEventListener('end', finish)
+    source.addEventListener('reset', reset)
+    source.addEventListener('bye', () => again(Math.random() * 1000))
   }
 
   function opened() {
-    failures = 0;
-    show('live');
-    if (wasOpen && cursor === null) onBack?.();
-    wasOpen = true;
+    failures = 0
+    show('live')
+    if (wasOpen && cursor === null) onBack?.()
+    wasOpen = true
   }
 
   function receive(message) {
-    const envelope = JSON.parse(message.data);
+    const envelope = JSON.parse(message.data)
     if (typeof envelope.seq === 'number' && cursor !== null) {
-      if (envelope.seq <= cursor) return;
-      cursor = envelope.seq;
+      if (envelope.seq <= cursor) return
+      cursor = envelope.seq
     }
-    onEvent(envelope);
+    onEvent(envelope)
   }
 
   function broken() {
-    const wait = QUICK_TRIES[failures] ?? SLOW_TRY;
-    failures += 1;
-    again(wait * (0.75 + Math.random() / 2));
+    const wait = QUICK_TRIES[failures] ?? SLOW_TRY
+    failures += 1
+    again(wait * (0.75 + Math.random() / 2))
   }
 
   function again(wait) {
-    drop();
-    show(failures > QUICK_TRIES.length || !navigator.onLine ? 'offline' : 'trying');
-    timer = window.setTimeout(open, wait);
+    drop()
+    show(failures > QUICK_TRIES.length || !navigator.onLine ? 'offline' : 'trying')
+    timer = window.setTimeout(open, wait)
   }
 
   async function reset() {
-    drop();
-    cursor = (await onReset?.()) ?? cursor;
-    open();
+    drop()
+    cursor = (await onReset?.()) ?? cursor
+    open()
   }
 
   function finish() {
-    hasEnded = true;
-    drop();
-    show('ended');
-    onEnd?.();
+    hasEnded = true
+    drop()
+    show('ended')
+    onEnd?.()
   }
 
   function drop() {
-    source?.close();
-    source = null;
-    window.clearTimeout(timer);
+    source?.close()
+    source = null
+    window.clearTimeout(timer)
   }
 
   function seen() {
-    window.clearTimeout(hiddenTimer);
-    if (document.hidden) hiddenTimer = window.setTimeout(drop, HIDDEN_MAX);
-    else if (!source) open();
+    window.clearTimeout(hiddenTimer)
+    if (document.hidden) hiddenTimer = window.setTimeout(drop, HIDDEN_MAX)
+    else if (!source) open()
   }
 
   function online() {
-    failures = 0;
-    open();
+    failures = 0
+    open()
   }
 
   function offline() {
-    drop();
-    show('offline');
+    drop()
+    show('offline')
   }
 
-  document.addEventListener('visibilitychange', seen);
-  window.addEventListener('online', online);
-  window.addEventListener('offline', offline);
-  window.addEventListener('pagehide', drop);
-  window.addEventListener('pageshow', (event) => event.persisted && open());
-  open();
+  document.addEventListener('visibilitychange', seen)
+  window.addEventListener('online', online)
+  window.addEventListener('offline', offline)
+  window.addEventListener('pagehide', drop)
+  open()
 
   return {
     close() {
-      hasEnded = true;
-      window.clearTimeout(hiddenTimer);
-      document.removeEventListener('visibilitychange', seen);
-      window.removeEventListener('online', online);
-      window.removeEventListener('offline', offline);
-      drop();
+      hasEnded = true
+      window.clearTimeout(hiddenTimer)
+      document.removeEventListener('visibilitychange', seen)
+      window.removeEventListener('online', online)
+      window.removeEventListener('offline', offline)
+      drop()
     },
-  };
+  }
 }
 
 /** Show the state of the connection in every pill and banner of the page; their words stand in the page. */
 function show(state) {
   for (const pill of document.querySelectorAll('[data-live-pill]')) {
-    pill.dataset.state = state;
-    pill.hidden = false;
-    const words = pill.querySelector('[data-live-words]');
-    if (words) words.textContent = pill.getAttribute(`data-words-${state}`) ?? '';
+    pill.dataset.state = state
+    pill.hidden = false
+    const words = pill.querySelector('[data-live-words]')
+    if (words) words.textContent = pill.getAttribute(`data-words-${state}`) ?? ''
   }
   for (const banner of document.querySelectorAll('[data-live-banner]')) {
-    banner.hidden = state !== 'offline';
+    banner.hidden = state !== 'offline'
   }
 }
