@@ -25,7 +25,7 @@ from workers.layout import QUEUES, Layout, Options, drivers, make_layout
 from workers.rundir import AlreadyRunning, RunFolder, birth
 
 GRACE_SECONDS = 10.0
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,7 @@ from apps.runs.serializers import (
 from apps.workflows.api import find_workflow
 from apps.workflows.models import Workflow
 from orchestra.api import IDEMPOTENCY_KEY, TEAM, PagedView, StrictSerializer, checked, limit_of
+from orchestra.errors import InvalidInput, Problem
 
 LONGEST_WAIT = 60.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
@@ -138,10 +140,17 @@ def start(
         options["version"] = workflow.versions.filter(number=number).first()
         if options["version"] is None:
             raise ValidationError({"version": [f"There is no version {number} of this workflow."]})
-    run = actions.start_run(
-        workflow=workflow, input=options.pop("input", {}), origin=Origin.API, by=by, **options
-    )
+    given = options.pop("input", {})
+    try:
+        run = actions.start_run(workflow=workflow, input=given, origin=Origin.API, by=by, **options)
+    except InvalidInput as error:
+        raise InvalidInput(problems=[in_body(problem) for problem in error.problems]) from error
     return Response(accepted(run), status=202, headers={"Location": f"/api/v1/runs/{run.pk}"})
+
+
+def in_body(problem: Problem) -> Problem:
+    """Return a problem of a run's input with its path in the body of the request: `input.document`."""
+    return replace(problem, path=f"input.{problem.path}" if problem.path else "input")
 
 
 def accepted(run: Run) -> dict[str, Any]:

@@ -73,6 +73,12 @@ class NodeState:
     bars: list[Bar] = field(default_factory=list)
 
     @property
+    def shown(self) -> str:
+        """The status in words and pictures: a map that waits for its items is at work."""
+        is_busy = self.node.is_group and self.status == NodeStatus.WAITING
+        return NodeStatus.RUNNING.value if is_busy else self.status
+
+    @property
     def depth(self) -> int:
         return self.node.path.count("[]")
 
@@ -174,9 +180,20 @@ def read_board(runs: QuerySet[Run], run_id: Any) -> Board:
     return board
 
 
+def in_order(drawing: Drawing) -> list[DrawnNode]:
+    """Return the boxes as one reads them: from top to bottom, the nodes of a body right below their map."""
+    places = {node.path: (node.y, node.x) for node in drawing.nodes}
+
+    def key(node: DrawnNode) -> list[tuple[float, float]]:
+        parts = node.path.split("[].")
+        return [places["[].".join(parts[: i + 1])] for i in range(len(parts))]
+
+    return sorted(drawing.nodes, key=key)
+
+
 def _read(run: Run) -> Board:
     drawing = draw(run.version.definition)
-    states = {node.path: NodeState(node) for node in drawing.nodes if node.kind != "note"}
+    states = {node.path: NodeState(node) for node in in_order(drawing) if node.kind != "note"}
     start = run.started_at or run.created_at
     top = run.node_runs.filter(scope="").defer("input", "output", "ports", "attempts")
     for row in top:

@@ -63,7 +63,9 @@ class Run(models.Model):
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="runs")
     version = models.ForeignKey(WorkflowVersion, models.PROTECT, related_name="runs")
     number = models.PositiveBigIntegerField(_("number"))
-    status = models.CharField(_("status"), max_length=10, choices=RUN_STATUS_CHOICES, default=RunStatus.QUEUED)
+    status = models.CharField(
+        _("status"), max_length=10, choices=RUN_STATUS_CHOICES, default=RunStatus.QUEUED
+    )
     priority = models.PositiveSmallIntegerField(
         _("priority"), choices=PriorityLevel, default=PriorityLevel.NORMAL
     )

@@ -7,13 +7,17 @@ own backend operations. Run ids are strings here and everywhere in the workers.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from psycopg.types.json import Jsonb
 
 from apps.runs.models import Event, NodeRun, Run
 
@@ -99,6 +103,34 @@ class NodeRow:
     cost: float = 0.0
     has_result: bool = False
     """The columns of `RESULT_SAVED` changed and are to be written."""
+
+
+_open = threading.local()
+
+
+@contextmanager
+def session() -> Iterator[None]:
+    """Use one cursor for a whole transaction and, on PostgreSQL, send statements without waiting for each answer."""
+    with connection.cursor() as cursor:
+        _open.cursor = cursor
+        try:
+            if connection.vendor == "postgresql":
+                with connection.wrap_database_errors, connection.connection.pipeline():
+                    yield
+            else:
+                yield
+        finally:
+            _open.cursor = None
+
+
+@contextmanager
+def _cursor() -> Iterator[Any]:
+    current = getattr(_open, "cursor", None)
+    if current is not None:
+        yield current
+    else:
+        with connection.cursor() as cursor:
+            yield cursor
 
 
 def lock_runs(ids: Iterable[str]) -> dict[str, RunRow]:
@@ -203,18 +235,22 @@ def insert_nodes(rows: Sequence[NodeRow]) -> None:
 
 def insert_events(rows: Sequence[tuple[str, int, str, str, datetime, dict[str, Any]]]) -> None:
     """Append events: (run id, seq, type, path, at, data)."""
-    prepare = _preparers(Event, ("at", "data"))
+    at_, data_ = (adapt or _as_is for adapt in _adapters(Event, ("at", "data")))
     sql = "INSERT INTO runs_event (run_id, seq, type, node, at, data) VALUES "
     hole = "(%s, %s, %s, %s, %s, %s)"
-    with connection.cursor() as cursor:
+    with _cursor() as cursor:
         for start in range(0, len(rows), 100):
             part = rows[start : start + 100]
             values = [
                 value
                 for run, seq, kind, node, at, data in part
-                for value in (_id(run), seq, kind, node, prepare[0](at), prepare[1](data))
+                for value in (_id(run), seq, kind, node, at_(at), data_(data))
             ]
             cursor.execute(sql + ", ".join([hole] * len(part)), values)
+
+
+def _as_is(value: Any) -> Any:
+    return value
 
 
 def from_json(value: Any) -> Any:
@@ -260,7 +296,7 @@ _NODE_READERS = (
 
 
 def _rows(sql: str, parameters: Sequence[Any], readers: dict[int, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
+    with _cursor() as cursor:
         cursor.execute(sql, parameters)
         found = cursor.fetchall()
     return [tuple(readers[i](v) if i in readers else v for i, v in enumerate(row)) for row in found]
@@ -270,24 +306,46 @@ def _nodes(sql: str, parameters: Sequence[Any]) -> list[NodeRow]:
     return [NodeRow(*row) for row in _rows(sql, parameters, _NODE_READERS)]
 
 
-def _preparers(model: Any, names: Sequence[str]) -> list[Any]:
-    """Return a function per column that adapts a value as the model's field would."""
-    found: list[Any] = []
-    for name in names:
-        column = model._meta.get_field(name)
-        if column.get_internal_type() in {"JSONField", "DateTimeField", "DecimalField"}:
-            found.append(lambda value, column=column: column.get_db_prep_save(value, connection))
-        else:
-            found.append(lambda value: value)
-    return found
-
-
 def _update(table: str, model: Any, names: Sequence[str], rows: Sequence[Any]) -> None:
     if not rows:
         return
-    prepare = list(zip(names, _preparers(model, names), strict=True))
+    adapters = _adapters(model, tuple(names))
     sql = f"UPDATE {table} SET {', '.join(f'{name} = %s' for name in names)} WHERE id = %s"  # noqa: S608  (constants only)
     key = _id if model is Run else int
-    values = [[*(adapt(getattr(row, name)) for name, adapt in prepare), key(row.id)] for row in rows]
-    with connection.cursor() as cursor:
-        cursor.executemany(sql, values)
+    with _cursor() as cursor:
+        for row in rows:
+            values = [
+                a(getattr(row, n)) if a else getattr(row, n) for n, a in zip(names, adapters, strict=True)
+            ]
+            cursor.execute(sql, [*values, key(row.id)])
+
+
+def _adapters(model: Any, names: tuple[str, ...]) -> list[Callable[[Any], Any] | None]:
+    """Return for each column what makes of a value what the driver takes; None: the value as it is."""
+    known = _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE
+    return [known.get(_type_of(model, name)) for name in names]
+
+
+@cache
+def _type_of(model: Any, name: str) -> str:
+    return str(model._meta.get_field(name).get_internal_type())
+
+
+def _sqlite_time(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+
+
+def _sqlite_json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def _postgresql_json(value: Any) -> Any:
+    return None if value is None else Jsonb(value)
+
+
+_SQLITE: dict[str, Callable[[Any], Any]] = {
+    "JSONField": _sqlite_json,
+    "DateTimeField": _sqlite_time,
+    "DecimalField": str,
+}
+_POSTGRESQL: dict[str, Callable[[Any], Any]] = {"JSONField": _postgresql_json}

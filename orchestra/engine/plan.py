@@ -168,6 +168,13 @@ class Plan:
                 plan = plan.bodies[part.partition("[")[0]]
         return plan
 
+    def paths_after(self, path: str) -> list[str]:
+        """Return the paths that the end of a node run touches first: its successors, or the map around an item."""
+        scope, node = split_path(path)
+        if node == ITEM:
+            return [owner_of(scope)[0]]
+        return [path_of(scope, edge.target) for edge in self.at(scope).successors[node]]
+
     def node_at(self, path: str) -> PlanNode:
         scope, node = split_path(path)
         return self.at(scope).nodes[node]

@@ -88,7 +88,9 @@ def plain_worker(concurrency: int = 2) -> contextmanager[subprocess.Popen[bytes]
 
 
 def clean_up() -> None:
-    shutil.rmtree(os.environ["ORCHESTRA_VAR"], ignore_errors=True)
+    """Remove the data of this run; `BENCH_KEEP=1` keeps it, with the logs."""
+    if not os.environ.get("BENCH_KEEP"):
+        shutil.rmtree(os.environ["ORCHESTRA_VAR"], ignore_errors=True)
 
 
 # The workflows of performance.md. ---------------------------------------------------------------

@@ -45,7 +45,7 @@ def commit(operations: Sequence[Operation], *, worker: str, book: FactBook) -> l
     """
     facts = book.of(operation.run for operation in operations)
     log = EventLog(now=timezone.now())
-    with transaction.atomic():
+    with transaction.atomic(), rows.session():
         locked = rows.lock_runs(facts)
         states = {run: RunState(row, facts[run], log, worker) for run, row in locked.items()}
         _preload(states, operations)
@@ -79,7 +79,7 @@ _NOTHING = _Draft()
 
 
 def _preload(states: Mapping[str, RunState], operations: Sequence[Operation]) -> None:
-    """Read the rows that the operations name, in one statement for all runs."""
+    """Read the rows that the operations name and those they lead to, in one statement for all runs."""
     wanted = {
         (op.run, op.path)
         for op in operations

@@ -17,7 +17,7 @@ STALL_SECONDS = 60.0
 
 
 class Stalled(Exception):
-    """The client has not read for a minute."""
+    """The client has gone, or has not read for a minute."""
 
 
 class Gate:
@@ -27,6 +27,7 @@ class Gate:
         self._send = send
         self._open = asyncio.Event()
         self._open.set()
+        self._is_lost = False
         self._consumer = _consumer_behind(send)
         if self._consumer is not None:
             if _is_socket(self._consumer):
@@ -38,9 +39,12 @@ class Gate:
         try:
             async with asyncio.timeout(STALL_SECONDS):
                 await self._open.wait()
-                await self._send(message)
+                if not self._is_lost:
+                    await self._send(message)
         except TimeoutError as error:
             raise Stalled from error
+        if self._is_lost:
+            raise Stalled
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -55,6 +59,7 @@ class Gate:
         self._open.set()
 
     def stopProducing(self) -> None:  # noqa: N802 (Twisted's IPushProducer)
+        self._is_lost = True
         self._open.set()
 
 

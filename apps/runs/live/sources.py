@@ -185,9 +185,10 @@ class RedisSource:
         """Connect, deliver until the connection breaks, and so on."""
         pause = FIRST_PAUSE_SECONDS
         while True:
-            connection = self._redis.connection_pool.make_connection()
+            connection = self._make_connection()
             try:
-                await connection.connect()
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await connection.connect()
                 self._link(True)
                 pause = FIRST_PAUSE_SECONDS
                 await self._deliver(connection)
@@ -198,6 +199,12 @@ class RedisSource:
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (spreads reconnects, hides nothing)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _make_connection(self) -> Any:
+        """Return a connection without a time limit of its own, which redis-py would enforce with `wait_for`:
+        before Python 3.12 that loses a cancellation that comes with the result."""
+        pool = self._redis.connection_pool
+        return pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": None})
 
     def _link(self, is_connected: bool) -> None:
         self._confirmed.clear()
@@ -226,14 +233,16 @@ class RedisSource:
             self._changed.clear()
             new, old = self._wanted - subscribed, subscribed - self._wanted
             self._confirmed -= old
-            await self._command(connection, "UNSUBSCRIBE", old)
-            await self._command(connection, "SUBSCRIBE", new)
+            async with asyncio.timeout(SILENCE_SECONDS):
+                await self._command(connection, "UNSUBSCRIBE", old)
+                await self._command(connection, "SUBSCRIBE", new)
             subscribed = subscribed - old | new
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PING_SECONDS):
                     await self._changed.wait()
             if not self._changed.is_set():
-                await connection.send_command("PING", check_health=False)
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    await connection.send_command("PING", check_health=False)
 
     async def _command(self, connection: Any, name: str, topics: set[str]) -> None:
         channels = [self._names.channel(topic) for topic in topics]
