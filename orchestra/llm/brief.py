@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -89,21 +89,24 @@ def split_prompt(prompt: str) -> tuple[str, str]:
         document = next(group for group in tagged.groups()[1:] if group is not None)
         if _is_instruction(around):
             return around, document.strip()
-    head, gap, rest = prompt.strip().partition("\n\n")
-    if gap and _is_instruction(head):
-        return head.strip(), rest.strip()
-    head, gap, rest = prompt.strip().partition(":\n")
-    if gap and _is_instruction(head):
-        return head.strip(), rest.strip()
-    front, gap, tail = prompt.strip().rpartition("\n\n")
-    if gap and _is_instruction(tail) and _intent(tail):
-        return tail.strip(), front.strip()
-    head, gap, rest = prompt.strip().partition(": ")
-    if gap and "\n" not in head and _is_instruction(head) and _intent(head):
-        return head.strip(), rest.strip()
-    if _is_instruction(prompt):
-        return prompt.strip(), ""
-    return "", prompt.strip()
+    splits = [(one, other) for one, other in _splits(prompt.strip()) if other and _is_instruction(one)]
+    telling = next((pair for pair in splits if _intent(pair[0])), None)
+    if telling or splits:
+        return telling or splits[0]
+    return (prompt.strip(), "") if _is_instruction(prompt) else ("", prompt.strip())
+
+
+def _splits(prompt: str) -> Iterator[tuple[str, str]]:
+    """Yield the ways to part a prompt into (instruction, document), the likeliest first."""
+    for mark in ("\n\n", ":\n"):
+        head, _, rest = prompt.partition(mark)
+        yield head.strip(), rest.strip()
+    front, _, tail = prompt.rpartition("\n\n")
+    if _intent(tail):
+        yield tail.strip(), front.strip()
+    head, _, rest = prompt.partition(": ")
+    if "\n" not in head and _intent(head):
+        yield head.strip(), rest.strip()
 
 
 def plain_text(document: str) -> str:

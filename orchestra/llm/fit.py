@@ -32,10 +32,14 @@ def fit(schema: Mapping[str, Any], brief: Brief) -> Any:
     """Return a value that fits the JSON Schema as far as its text allows; equal for equal arguments.
 
     Understands type, enum, const, properties, items, prefixItems, bounds, lengths, formats, local `$ref`,
-    allOf and the first of anyOf and oneOf; patterns are not solved.
+    allOf and the first of anyOf and oneOf; patterns are not solved. What is no
+    JSON Schema at all gets a text.
     """
     text = brief.document or brief.instruction
-    return _Filler(schema, text).value(schema, "", 0)
+    try:
+        return _Filler(schema, text).value(schema, "", 0)
+    except (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
+        return title_of(text)
 
 
 class _Filler:
@@ -105,17 +109,21 @@ class _Filler:
         low, high = _whole(schema, "minItems", 0), _whole(schema, "maxItems", 64)
         first = [self.value(part, name, depth + 1) for part in schema.get("prefixItems", ())]
         count = max(low, min(3 if items is not False else 0, high)) - len(first)
-        if isinstance(items, Mapping) and _type_of(self._resolved(items)) == "string" and "enum" not in items:
-            source = (
-                keywords(self._text, 64) if TERMS.search(name) else best_sentences(self._text, max(count, 1))
-            )
-            texts = [_sized(text, items) for text in source[: max(0, count)]]
-            texts += [_sized(f"item {number + 1}", items) for number in range(len(texts), count)]
-            return [*first, *texts]
-        if isinstance(items, Mapping) and "enum" in items:
-            return [*first, *items["enum"][: max(0, count)]]
-        rest = [self.value(items, name, depth + 1) for _ in range(max(0, count))]
+        if count <= 0:
+            return first
+        item = self._resolved(items) if isinstance(items, Mapping) else {}
+        if isinstance(item.get("enum"), list) and item["enum"]:
+            rest = [*item["enum"][:count], *([item["enum"][0]] * (count - len(item["enum"])))]
+        elif _type_of(item) == "string" and not {"const", "format"} & set(item):
+            rest = self._texts(item, name, count)
+        else:
+            rest = [self.value(items, name, depth + 1) for _ in range(count)]
         return [*first, *(_distinct(rest) if schema.get("uniqueItems") else rest)]
+
+    def _texts(self, item: Mapping[str, Any], name: str, count: int) -> list[Any]:
+        source = keywords(self._text, count) if TERMS.search(name) else best_sentences(self._text, count)
+        texts = [*source, *(f"item {number + 1}" for number in range(len(source), count))]
+        return [_sized(text, item) for text in texts]
 
     def _string(self, schema: Mapping[str, Any], name: str, depth: int) -> str:
         if schema.get("format") in FORMATS:
@@ -136,9 +144,8 @@ class _Filler:
             value = low + (high - low) * quality(self._text) / 10
         else:
             value = float(len(words_of(self._text)) if COUNTS.search(name) else len(sentences(self._text)))
-            value = min(
-                max(value, value if low is None else low), value if high is None else max(value, high)
-            )
+            value = value if low is None else max(value, low)
+            value = value if high is None else min(value, high)
         return _stepped(value, low, high, schema)
 
 

@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -406,3 +407,30 @@ async def test_messages_name_the_host_but_not_the_path_or_query(http: Any) -> No
     assert server.endpoint in caught.value.message
     assert "secret" not in caught.value.message
     assert "abc" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "http://user:pw@example.com/", "http://2130706433/"]
+)
+async def test_redirects_are_checked_like_first_urls(http: Any, location: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": location})
+
+    async with serving(handler) as server:
+        with pytest.raises(AddressNotAllowed):
+            await http(server).request("GET", server.url)
+
+
+async def test_the_connector_alone_refuses_inside_addresses() -> None:
+    hits: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        hits.append(request.path)
+        return web.Response()
+
+    connector = connect.guarded_connector(GuardedResolver(connect.system_lookup, frozenset()))
+    async with serving(handler) as server, aiohttp.ClientSession(connector=connector) as session:
+        with pytest.raises(AddressNotAllowed):
+            await session.get(server.url)
+
+    assert hits == []
