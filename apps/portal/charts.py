@@ -27,7 +27,7 @@ def bars(values: Sequence[float], labels: Sequence[str] = ()) -> list[Bar]:
     if not values:
         return []
     step = WIDTH / len(values)
-    top = max(*values, 0.0) if len(values) > 1 else max(values[0], 0.0)
+    top = max([*values, 0.0])
     names = [*labels, *[""] * len(values)]
     return [_bar(index * step, step, value, top, names[index]) for index, value in enumerate(values)]
 
@@ -49,7 +49,7 @@ def line(values: Sequence[float]) -> str:
     """Return the `points` of a polyline through the values, scaled to the view box."""
     if not values:
         return ""
-    top = max(max(values), 0.0) or 1.0
+    top = max([*values, 0.0]) or 1.0
     step = WIDTH / max(len(values) - 1, 1)
     return " ".join(
         f"{round(i * step, 2)},{round(HEIGHT - HEIGHT * max(v, 0) / top, 2)}" for i, v in enumerate(values)

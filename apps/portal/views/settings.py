@@ -154,6 +154,7 @@ def revoke_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
 
 
 def _sessions(request: HttpRequest, user: User) -> list[dict[str, Any]]:
+    UserSession.objects.create_from_request(request)
     sessions = UserSession.objects.purge_and_list(user)
     sessions.sort(key=lambda session: session.last_seen_at, reverse=True)
     rows = [

@@ -1,0 +1,46 @@
+"""Every page of the frame, for the tests that visit them all."""
+
+from __future__ import annotations
+
+PAGES = {
+    "portal:home": "/",
+    "portal:live": "/home/live/",
+    "settings:profile": "/settings/",
+    "settings:security": "/settings/security/",
+    "settings:keys": "/settings/keys/",
+    "team:members": "/team/",
+    "team:create": "/team/new/",
+    "agents:list": "/agents/",
+    "agents:create": "/agents/new/",
+    "agents:edit": "/agents/writer/",
+    "connections:list": "/connections/",
+    "connections:create": "/connections/new/",
+    "connections:edit": "/connections/main-provider/",
+}
+MORE_PAGES = ("/connections/new/?dialect=openai", "/connections/new/?dialect=simulated")
+OPEN_PAGES = (
+    "/accounts/login/",
+    "/accounts/signup/",
+    "/accounts/password/reset/",
+    "/accounts/password/reset/done/",
+    "/accounts/password/reset/key/done/",
+    "/accounts/inactive/",
+    "/accounts/confirm-email/",
+    "/styleguide",
+)
+GONE_PAGES = ("/login/wrong/", "/join/wrong/")
+POST_ONLY = {
+    "portal:hide_checklist",
+    "settings:avatar",
+    "settings:end_session",
+    "settings:revoke_key",
+    "team:rename",
+    "team:invite",
+    "team:withdraw",
+    "team:role",
+    "team:remove",
+    "agents:delete",
+    "connections:test",
+    "connections:default",
+    "connections:delete",
+}
