@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -57,14 +57,14 @@ def checked(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[st
 
 
 class YAMLRenderer(BaseRenderer):
-    """Text that is YAML already."""
+    """Text that is YAML already; a problem is JSON here as everywhere."""
 
     media_type = "application/yaml"
     format = "yaml"
     charset = "utf-8"
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
-        return data if isinstance(data, str) else ""
+        return data if isinstance(data, str) else JSONRenderer().render(data)
 
 
 def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class RunSerializer(Out):
 
 class RunDetailSerializer(RunSerializer):
     input = ObjectField()
-    output = ValueField(allow_null=True)
+    output = ValueField()
     nodes = serializers.SerializerMethodField()  # type: ignore[assignment]  # the detail counts by status too
 
     @extend_schema_field(CountsByStatusSerializer)
@@ -110,7 +110,7 @@ class StartedRunSerializer(Out):
     id = serializers.UUIDField()
     number = serializers.IntegerField()
     status = serializers.ChoiceField(RUN_STATUS_CHOICES)
-    output = ValueField(allow_null=True)
+    output = ValueField()
     error = ObjectField(allow_null=True)
     url = serializers.CharField()
     events_url = serializers.CharField()
@@ -131,8 +131,8 @@ class NodeRunSerializer(Out):
     kind = serializers.CharField()
     status = serializers.ChoiceField(NODE_STATUS_CHOICES)
     attempt = serializers.IntegerField(help_text="How often it was tried so far.")
-    input = ValueField(allow_null=True, help_text="Its settings as they were rendered.")
-    output = ValueField(allow_null=True)
+    input = ValueField(help_text="Its settings as they were rendered.")
+    output = ValueField()
     error = ObjectField(allow_null=True)
     agent = serializers.SerializerMethodField()
     model = serializers.CharField()

@@ -113,6 +113,7 @@ class DraftSerializer(Out):
     updated_at = serializers.DateTimeField()
 
 
+@extend_schema_field({"type": "object", "additionalProperties": True})
 class PlanTreeField(serializers.JSONField):
     """The canvas as a tree, with counts of tasks, joins and gates."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -257,6 +258,7 @@ def test_there_is_no_export_of_a_version_that_does_not_exist(
 
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
+    assert json.loads(answer.content)["code"] == "not_found"
 
 
 def test_an_import_without_a_definition_is_refused(api: APIClient):
