@@ -9,7 +9,7 @@ import pytest
 from apps.accounts.models import Membership, Role, Team, User
 from apps.workflows.actions import create_workflow, publish
 from apps.workflows.models import Workflow
-from tests.running import running_worker
+from tests.running import running_worker, wait_until_idle
 
 
 @pytest.fixture
@@ -54,8 +54,15 @@ def publish_workflow(team: Team, editor: User) -> Any:
     return publish_it
 
 
-@pytest.fixture
-def worker(transactional_db: None) -> Any:
-    """Run one worker process's worth of the product in this process, on whatever broker the suite runs on."""
-    with running_worker() as started:
+@pytest.fixture(scope="session")
+def _session_worker(django_db_setup: None, django_db_blocker: Any) -> Any:
+    """One worker for the whole session: stopping one takes Celery seconds."""
+    with django_db_blocker.unblock(), running_worker() as started:
         yield started
+
+
+@pytest.fixture
+def worker(transactional_db: None, _session_worker: Any) -> Any:
+    """Have one worker process's worth of the product running, on whatever broker the suite runs on."""
+    yield _session_worker
+    wait_until_idle(_session_worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,3 +49,15 @@ def wait_until(run: Run, holds: Any, patience: float = PATIENCE_SECONDS) -> Run:
 
 def nodes_of(run: Run) -> dict[str, NodeRun]:
     return {node.path: node for node in run.node_runs.all()}
+
+
+def wait_until_idle(worker: Any, patience: float = PATIENCE_SECONDS) -> None:
+    """Return when the worker runs nothing and has committed everything, so that the next test may empty the tables."""
+    pause = threading.Event()
+    host = worker.pool.host
+    deadline = time.monotonic() + patience
+    while host.running or worker.pool.traces:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"The worker is still busy: {list(host.running)}")
+        pause.wait(0.01)
+    host.recorder.call(lambda: None).result(patience)

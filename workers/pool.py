@@ -61,6 +61,7 @@ class LoopPool(BasePool):  # type: ignore[misc]  # Celery is untyped
 
     def on_start(self) -> None:
         self.host = _Presented.open()
+        self.traces = 0
 
     def on_apply(
         self,
@@ -76,15 +77,19 @@ class LoopPool(BasePool):  # type: ignore[misc]  # Celery is untyped
 
     async def _trace(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a synchronous function in a greenlet, awaiting on its behalf whatever it waits for."""
-        tracer = LoopGreenlet(function)
-        value = tracer.switch(*args)
-        while not tracer.dead:
-            try:
-                answer = await value
-            except BaseException as error:
-                value = tracer.throw(error)
-            else:
-                value = tracer.switch(answer)
+        self.traces += 1
+        try:
+            tracer = LoopGreenlet(function)
+            value = tracer.switch(*args)
+            while not tracer.dead:
+                try:
+                    answer = await value
+                except BaseException as error:
+                    value = tracer.throw(error)
+                else:
+                    value = tracer.switch(answer)
+        finally:
+            self.traces -= 1
         return value
 
     def on_stop(self) -> None:
@@ -95,4 +100,4 @@ class LoopPool(BasePool):  # type: ignore[misc]  # Celery is untyped
 
     def _get_info(self) -> dict[str, Any]:
         info: dict[str, Any] = super()._get_info()
-        return {**info, "max-concurrency": self.limit, "running": len(self.host.running)}
+        return {**info, "max-concurrency": self.limit, "running": self.traces}
