@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 import zlib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -86,14 +85,14 @@ def embedded_socket(folder: Path) -> Path:
     """Return where the embedded broker of the installation in `folder` listens: `run/valkey.sock` inside it.
 
     A folder whose path is too long for a Unix socket, or would need escaping in a URL, gets a socket in a
-    private folder (mode 0700, made by whoever starts the broker) of the temporary folder instead; the
-    settings and the supervisor both ask here, so they agree.
+    private folder (mode 0700, made by whoever starts the broker) under `/tmp` instead, wherever TMPDIR points:
+    the settings and the supervisor ask here from different sessions and must agree.
     """
     usual = folder.resolve() / "run" / "valkey.sock"
     if len(os.fsencode(usual)) <= SOCKET_PATH_LIMIT and re.fullmatch(r"[\w/.-]+", str(usual), re.ASCII):
         return usual
     mark = zlib.crc32(os.fsencode(usual))
-    return Path(tempfile.gettempdir()) / f"orchestra-{os.getuid()}-{mark:08x}" / "valkey.sock"
+    return Path(f"/tmp/orchestra-{os.getuid()}-{mark:08x}/valkey.sock")  # noqa: S108 (private: see embedded.prepare)
 
 
 def secret(name: str, folder: Path) -> str:

@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 LOG_LIMIT = 10 * 1024 * 1024
@@ -24,21 +23,28 @@ class GaveUp(Exception):
     """A process cannot be kept alive; the message says which, why, and where to read more."""
 
 
-@dataclass
 class Child:
     """A process that belongs to the installation."""
 
-    name: str
-    command: Sequence[str]
-    environment: Mapping[str, str]
-    log: Path
-    is_shown: bool = False
-    """It writes to the supervisor's terminal instead of its log."""
-    process: subprocess.Popen[bytes] | None = None
-    restart_at: float | None = None
-    restarts: int = 0
-    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=len(PAUSES) + 1))
-    _read_to: int = 0
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        is_shown: bool = False,
+    ) -> None:
+        """`is_shown`: it writes to the supervisor's terminal instead of its log."""
+        self.name = name
+        self.command = list(command)
+        self.environment = dict(environment)
+        self.log = log
+        self.is_shown = is_shown
+        self.process: subprocess.Popen[bytes] | None = None
+        self.restart_at: float | None = None
+        self.restarts = 0
+        self._deaths: deque[float] = deque(maxlen=len(PAUSES) + 1)
+        self._read_to = 0
 
     @property
     def pid(self) -> int:
@@ -52,8 +58,8 @@ class Child:
         with self.log.open("ab") as sink:
             self._read_to = sink.tell()
             self.process = subprocess.Popen(  # noqa: S603 (command lines come from the supervisor alone)
-                list(self.command),
-                env=dict(self.environment),
+                self.command,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=None if self.is_shown else sink,
                 stderr=None if self.is_shown else sink,
@@ -69,8 +75,8 @@ class Child:
     def plan_restart(self, code: int) -> float:
         """Note a death and return the seconds until the restart. Raises GaveUp when it dies in a loop."""
         now = time.monotonic()
-        self.deaths.append(now)
-        recent = sum(1 for at in self.deaths if at > now - MINUTE)
+        self._deaths.append(now)
+        recent = sum(1 for at in self._deaths if at > now - MINUTE)
         if recent > len(PAUSES):
             raise GaveUp(self.epitaph(code, f"ended {recent} times within a minute"))
         self.restarts += 1

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import socket
 from pathlib import Path
 
@@ -30,9 +29,9 @@ def find_server() -> Path:
             if os.access(binary, os.X_OK):
                 return binary
     for name in ("valkey-server", "redis-server"):
-        found = shutil.which(name)
-        if found:
-            return Path(found)
+        for place in os.get_exec_path():
+            if os.access(Path(place) / name, os.X_OK):
+                return Path(place) / name
     raise NoServer(HOW_TO_GET_ONE)
 
 

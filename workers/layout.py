@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from orchestra import env
@@ -26,8 +26,7 @@ WORKER = (
 WORKER_ENVIRONMENT = {"CELERY_CUSTOM_WORKER_POOL": "workers.pool:LoopPool", "ORCHESTRA_UPKEEP": "1"}
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What the person who starts the installation chooses."""
 
     host: str = "127.0.0.1"
@@ -43,8 +42,7 @@ class Options:
         return f"http://{f'[{name}]' if ':' in name and not name.startswith('[') else name}:{self.port}/"
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The processes of one installation."""
 
     broker: Child | None
@@ -73,7 +71,8 @@ def make_layout(options: Options, var: Path) -> Layout:
 
     def python(name: str, words: Sequence[str], **extra: str) -> Child:
         filled = [word.format(endpoint=endpoint(options), name=name) for word in words]
-        return Child(name, [sys.executable, "-P", *filled], {**base, **extra}, logs / f"{name}.log")
+        command = [sys.executable, "-P", *filled]
+        return Child(name, command, {**base, **extra}, logs / f"{name}.log", is_shown=name == "guest")
 
     listens_at = env.embedded_socket(var)
     return Layout(
@@ -83,7 +82,7 @@ def make_layout(options: Options, var: Path) -> Layout:
             python(f"worker{number}", WORKER, **WORKER_ENVIRONMENT)
             for number in range(1, options.workers + 1)
         ),
-        guest=replace(python("guest", options.then), is_shown=True) if options.then else None,
+        guest=python("guest", options.then) if options.then else None,
         socket=listens_at,
     )
 
