@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -159,8 +160,12 @@ async def test_a_watcher_that_is_too_slow_is_not_the_models_fault(asking: Any) -
     async def on_text(text: str) -> None:
         raise TimeoutError("the watcher's own")
 
+    client = ScriptedClient(["a"])
+
     with pytest.raises(TimeoutError, match="watcher"):
-        await ask([target(ScriptedClient(["a"]))], asking(), on_text=on_text)
+        await ask([target(client)], asking(), on_text=on_text)
+
+    assert client.closed == 1
 
 
 async def test_json_is_parsed_and_checked(put: Any) -> None:
@@ -203,11 +208,14 @@ async def test_a_schema_that_is_none_is_refused_before_any_call(put: Any) -> Non
     assert client.requests == []
 
 
-async def test_a_reference_to_elsewhere_is_never_fetched(put: Any) -> None:
-    client = ScriptedClient(["{}"])
+async def test_a_reference_to_elsewhere_is_never_fetched(put: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[Any] = []
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **kwargs: fetched.append(args))
 
     with pytest.raises(ModelRefused, match="refers"):
-        await put([target(client)], schema={"$ref": "http://127.0.0.1:9/schema.json"})
+        await put([target(ScriptedClient(["{}"]))], schema={"$ref": "http://127.0.0.1:9/schema.json"})
+
+    assert fetched == []
 
 
 async def test_what_a_cut_answer_cost_is_estimated(put: Any) -> None:
