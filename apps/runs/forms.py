@@ -33,6 +33,22 @@ class LinesField(forms.CharField):
         return "\n".join(map(str, value)) if isinstance(value, list) else value
 
 
+class OpenTextarea(forms.Textarea):
+    """A text area that the browser lets pass while it is empty: a file may come instead."""
+
+    def use_required_attribute(self, initial: Any) -> bool:
+        return False
+
+
+class LongTextField(forms.CharField):
+    """A text of many lines; whether it is missing is only known when its file has been looked at."""
+
+    widget = OpenTextarea(attrs={"rows": 10})
+
+    def validate(self, value: Any) -> None:
+        """Leave "required" to the form."""
+
+
 class JsonField(forms.CharField):
     """Any JSON value; empty text is no value."""
 
@@ -104,13 +120,8 @@ class StartForm(forms.Form):
 
     def _is_missing(self, name: str) -> bool:
         key = PREFIX + name
-        is_required = getattr(self.fields[key], "was_required", False)
-        return (
-            is_required
-            and is_long(self.rules[name])
-            and not self.cleaned_data.get(key)
-            and key not in self.errors
-        )
+        is_missing = self.fields[key].required and not self.cleaned_data.get(key) and key not in self.errors
+        return is_missing and is_long(self.rules[name])
 
     def _read_file(self, name: str, file: Any) -> None:
         try:
@@ -177,11 +188,7 @@ def field_for(name: str, rule: Mapping[str, Any], *, is_required: bool) -> forms
         "help_text": str(rule.get("description") or ""),
         "required": is_required,
     }
-    field = _choice_field(rule, options) or _typed_field(rule, options)
-    field.was_required = field.required  # type: ignore[attr-defined]  # a file may come instead
-    if is_long(rule):
-        field.required = False
-    return field
+    return _choice_field(rule, options) or _typed_field(rule, options)
 
 
 def _choice_field(rule: Mapping[str, Any], options: dict[str, Any]) -> forms.Field | None:
@@ -224,8 +231,8 @@ def _text_field(rule: Mapping[str, Any], options: dict[str, Any]) -> forms.Field
         "email": forms.EmailInput(),
         "uri": forms.URLInput(),
     }
-    widget = forms.Textarea(attrs={"rows": 10}) if is_long(rule) else widgets.get(named, forms.TextInput())
     longest = rule.get("maxLength")
-    return forms.CharField(
-        strip=False, widget=widget, max_length=longest if isinstance(longest, int) else None, **options
-    )
+    options |= {"strip": False, "max_length": longest if isinstance(longest, int) else None}
+    if is_long(rule):
+        return LongTextField(**options)
+    return forms.CharField(widget=widgets.get(named, forms.TextInput()), **options)

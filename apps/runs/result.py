@@ -35,7 +35,7 @@ def render_markdown(text: str) -> SafeString:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One named value: `form` is text, value, list or json; `is_cut` says that not all of it is here."""
+    """One named value: `form` is text, value, list, json or code; `is_cut` says that not all of it is here."""
 
     name: str
     form: str
@@ -52,10 +52,26 @@ def blocks(value: Any) -> list[Block]:
     return [_block("", value)]
 
 
+def raw_blocks(value: Any) -> list[Block]:
+    """Return what went in as blocks that show it letter by letter: texts as they are, the rest as JSON."""
+    if not isinstance(value, Mapping):
+        return [_raw(value, "")] if value is not None else []
+    return [_raw(entry, str(name)) for name, entry in value.items()]
+
+
+def _raw(value: Any, name: str) -> Block:
+    text, is_cut = (
+        (value[:SHOWN_CHARACTERS], len(value) > SHOWN_CHARACTERS)
+        if isinstance(value, str)
+        else as_json(value)
+    )
+    return Block(name, "code", text, is_cut)
+
+
 def _block(name: str, value: Any) -> Block:
     if isinstance(value, str):
         return _text_block(name, value)
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int | float) or value in ([], {}):
         return Block(name, "value", as_json(value)[0])
     if isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):
         entries = [render_markdown(entry[:4000]) for entry in value[:100]]

@@ -12,12 +12,12 @@ from typing import Any
 
 from apps.workflows.layout import Layout, Point, Size, arrange
 
-NODE = Size(196.0, 46.0)
+NODE = Size(220.0, 46.0)
 MARGIN = 14.0
 GROUP_HEAD = 46.0
 GROUP_SIDE = 16.0
 GROUP_FOOT = 16.0
-GROUP_LEAST = 228.0
+GROUP_LEAST = 252.0
 MAX_DEPTH = 5
 TITLE_COLUMNS = 19
 """How many Latin letters of a title fit into a box; a Chinese character takes two."""

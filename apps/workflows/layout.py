@@ -91,14 +91,14 @@ def _without_cycles(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> l
         stack = [(root, iter(outgoing[root]))]
         while stack:
             name, rest = stack[-1]
-            i = next(rest, None)
-            if i is None:
+            edge = next(rest, None)
+            if edge is None:
                 state[name] = 2
                 stack.pop()
                 continue
-            target = edges[i][1]
+            target = edges[edge][1]
             if state.get(target) == 1:
-                result[i] = (target, name)
+                result[edge] = (target, name)
             elif target not in state:
                 state[target] = 1
                 stack.append((target, iter(outgoing[target])))

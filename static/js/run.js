@@ -63,14 +63,16 @@ function paint() {
 }
 
 function paintNode(element, node) {
+  const isGroup = element.classList.contains('is-group')
   if (element.dataset.nodeStatus !== node.status) {
+    // A map that waits for its items is at work.
+    const said = isGroup && node.status === 'waiting' ? 'running' : node.status
     element.dataset.nodeStatus = node.status
-    element.querySelector('[data-status-icon]')?.setAttribute('href', `${sprite}#status-${node.status}`)
-    element.querySelector('[data-status-cell]')?.replaceChildren(badge(node.status))
-    const said = element.querySelector('[data-status-words]')
-    if (said) said.textContent = badge(node.status).textContent
+    element.querySelector('[data-status-icon]')?.setAttribute('href', `${sprite}#status-${said}`)
+    element.querySelector('[data-status-cell]')?.replaceChildren(badge(said))
+    write(element, '[data-status-words]', badge(said).textContent.trim())
   }
-  const many = element.matches('.graph-node.is-group') || Object.keys(node.items).length ? node.items : node.counts
+  const many = isGroup ? node.items : node.counts
   const { done, total } = progress(many)
   write(element, '[data-count]', total ? `${done}/${total}` : '')
   write(element, '[data-attempt]', node.attempt || '')
@@ -129,8 +131,7 @@ function receive(event) {
   paintSoon(paths)
   log(event)
   if (event.node) {
-    const isOver = isFinal(event.type.slice(5))
-    texts.settle(event.node, isOver)
+    if (isFinal(event.type.slice(5))) texts.settle(event.node)
     panel.touch(event.node)
   }
   if (event.type.startsWith('run.') && board.isFinal) finish()
@@ -212,7 +213,8 @@ at('[data-tab-list]').addEventListener('click', (event) => {
   if (!tab) return
   event.preventDefault()
   const url = new URL(location.href)
-  url.hash = tab.hash
+  url.searchParams.set('tab', tab.hash.slice(1))
+  url.hash = ''
   history.replaceState(null, '', url)
   choose(tab.hash)
 })
@@ -225,7 +227,7 @@ at('[data-log-more]')?.addEventListener('click', async (event) => {
   button.hidden = Number(at('[data-log]').lastElementChild.dataset.eventSeq) <= 1
 })
 
-choose(location.hash)
+choose(location.hash || `#${new URL(location.href).searchParams.get('tab')}`)
 paintEdges()
 timeline.draw()
 if (!board.isFinal) {

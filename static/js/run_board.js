@@ -45,6 +45,8 @@ export function progress(counts) {
 export class Board {
   constructor(state) {
     this.usage = new Map()
+    this.latest = 0
+    this.skew = servedAt() - state.now
     this.load(state)
   }
 
@@ -53,13 +55,12 @@ export class Board {
     this.state = state
     this.nodes = state.nodes
     this.active = new Map(Object.entries(state.active))
-    this.skew = Date.now() - state.now
     this.usage.clear()
   }
 
   /** Milliseconds since the start of the run, by the server's clock. */
   get now() {
-    return Math.max(0, Date.now() - this.skew - this.state.start)
+    return Math.max(0, this.latest, Date.now() - this.skew - this.state.start)
   }
 
   get isFinal() {
@@ -170,6 +171,14 @@ export class Board {
   }
 
   #at(event) {
-    return Math.max(0, Date.parse(event.at) - this.state.start)
+    const at = Math.max(0, Date.parse(event.at) - this.state.start)
+    this.latest = Math.max(this.latest, at)
+    return at
   }
+}
+
+/** When the server answered with this page, by the browser's clock: later would count loading as a wrong clock. */
+function servedAt() {
+  const [page] = performance.getEntriesByType('navigation')
+  return page ? performance.timeOrigin + page.responseStart : Date.now()
 }

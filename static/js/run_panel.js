@@ -52,7 +52,7 @@ export class Panel {
 
   #clicked(event) {
     if (event.target.closest('[data-panel-close]')) return this.close()
-    const link = event.target.closest('a[data-node-link], a.graph-node')
+    const link = event.target.closest('a[data-node-link], a.graph-node[href]')
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return
     event.preventDefault()
     this.open(link.href.baseVal ?? link.href, link)

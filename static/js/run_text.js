@@ -1,6 +1,6 @@
 // Text as models write it: kept by node run, shown in the cards "being written now" and in the open panel.
 
-const CARDS = 6
+const CARDS = 4
 const TAIL = 1200
 const LINGER = 1800
 
@@ -8,13 +8,14 @@ export class Texts {
   /** `name(path)` gives a node run's title, `address(path)` the address of its panel. */
   constructor({ section, name, address }) {
     this.section = section
-    this.grid = section.querySelector('[data-writing-grid]')
+    this.grid = section?.querySelector('[data-writing-grid]')
     this.template = document.querySelector('[data-writing-template]').content
     this.name = name
     this.address = address
     this.texts = new Map()
     this.cards = new Map()
     this.dirty = new Set()
+    this.ended = new Set()
   }
 
   /** A piece of text, or all of it so far. Pieces that are already there are left out. */
@@ -25,6 +26,7 @@ export class Texts {
     if (!known || attempt > known.attempt) {
       known = { attempt, index: 0, text: '' }
       this.texts.set(path, known)
+      this.ended.delete(path)
     }
     if (event.type === 'node.text') {
       if (index < known.index) return
@@ -37,9 +39,9 @@ export class Texts {
     this.#show(path)
   }
 
-  /** A node run has begun anew, or ended. */
-  settle(path, isFinal) {
-    if (!isFinal) return
+  /** A node run has ended: its card stays for a moment, or until another needs the place. */
+  settle(path) {
+    this.ended.add(path)
     const card = this.cards.get(path)
     if (!card) return
     card.dataset.done = ''
@@ -48,7 +50,9 @@ export class Texts {
 
   /** The run is over: nothing is written any more. */
   close() {
-    for (const [path, card] of this.cards) this.#drop(path, card)
+    this.dirty.clear()
+    if (this.section) this.section.hidden = true
+    this.section = null
   }
 
   /** Write what is known of a node run into an element, and keep it up to date. */
@@ -82,6 +86,7 @@ export class Texts {
   }
 
   #card(path) {
+    if (!this.section || this.ended.has(path)) return null
     if (this.cards.size >= CARDS) {
       const done = [...this.cards].find(([, card]) => 'done' in card.dataset)
       if (!done) return null
@@ -95,7 +100,6 @@ export class Texts {
     link.dataset.nodeLink = ''
     this.grid.append(card)
     this.cards.set(path, card)
-    this.section.hidden = false
     return card
   }
 
@@ -103,6 +107,5 @@ export class Texts {
     if (this.cards.get(path) !== card) return
     card.remove()
     this.cards.delete(path)
-    this.section.hidden = this.cards.size === 0
   }
 }

@@ -10,6 +10,7 @@ from typing import Any
 from django import template
 from django.db.models import F
 
+from apps.runs.hints import translated
 from apps.runs.models import Run
 from apps.workflows.models import Workflow
 from orchestra.engine.status import RunStatus
@@ -56,6 +57,12 @@ def latest_runs(workflow: Workflow, count: int = 8) -> list[Run]:
             :count
         ]
     )
+
+
+@register.filter
+def hint(text: str) -> str:
+    """Return what to do about a failure, in the reader's language."""
+    return translated(text)
 
 
 @register.filter

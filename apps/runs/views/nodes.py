@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Max, Min, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from apps.runs.board import template_path
 from apps.runs.models import NodeRun, Run
-from apps.runs.result import as_json, blocks, render_markdown
+from apps.runs.result import as_json, blocks, raw_blocks, render_markdown
 from apps.runs.views.page import find_run
 from apps.workflows.graph import DrawnNode, draw
 from apps.workflows.views.guards import signed_in
@@ -43,7 +43,6 @@ def _one(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNod
     except NodeRun.DoesNotExist:
         raise Http404 from None
     output, output_is_cut = as_json(row.output)
-    given, given_is_cut = as_json(row.input)
     context = {
         "row": row,
         "drawn": drawn.get(template_path(path)),
@@ -53,14 +52,13 @@ def _one(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNod
         "blocks": [] if _text_of(row.output) else blocks(row.output),
         "output": output if row.output is not None else "",
         "output_is_cut": output_is_cut,
-        "input": given if row.input is not None else "",
-        "input_is_cut": given_is_cut,
+        "given": raw_blocks(row.input),
         "seconds": _seconds(row),
         "key": f"{run.pk}/{path}",
         "acts_outside": row.kind in {"llm", "http", "function", "agent", "tool"},
     }
     if row.kind == "map":
-        context |= _items(request, run.node_runs.filter(owner=path, node=ITEM))
+        context |= _items(request, run, run.node_runs.filter(owner=path, node=ITEM))
     elif row.kind == "item":
         context["inside"] = (
             run.node_runs.filter(scope=path).exclude(node=ITEM).defer("input", "output", "attempts")
@@ -84,11 +82,11 @@ def _runs_of(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, Draw
         "drawn": drawn[path],
         "title": drawn[path].title,
         "trail": _trail(owner, drawn, is_whole=True),
-        **_items(request, found),
+        **_items(request, run, found),
     }
 
 
-def _items(request: HttpRequest, found: QuerySet[NodeRun]) -> dict[str, Any]:
+def _items(request: HttpRequest, run: Run, found: QuerySet[NodeRun]) -> dict[str, Any]:
     """Return one page of the runs in a map's items: `?page=`, `?failed=1` for those that failed."""
     is_failed = request.GET.get("failed") == "1"
     if is_failed:
@@ -98,15 +96,25 @@ def _items(request: HttpRequest, found: QuerySet[NodeRun]) -> dict[str, Any]:
     start = (page - 1) * ITEMS_SHOWN
     rows = found.order_by("owner", "item_index", "id").defer("input", "attempts")
     shown = list(rows[start : start + ITEMS_SHOWN + 1])
+    lengths = _lengths(run, shown)
     return {
         "items": [
-            {"row": row, "preview": _preview(row), "seconds": _seconds(row)} for row in shown[:ITEMS_SHOWN]
+            {"row": row, "preview": _preview(row), "seconds": lengths.get(row.path, _seconds(row))}
+            for row in shown[:ITEMS_SHOWN]
         ],
         "page": page,
         "previous": page - 1,
         "next": page + 1 if len(shown) > ITEMS_SHOWN else 0,
         "is_failed": is_failed,
     }
+
+
+def _lengths(run: Run, shown: list[NodeRun]) -> dict[str, float]:
+    """Return how long items took, by path: from the first start to the last end of the nodes inside."""
+    items = [row.path for row in shown if row.node == ITEM and row.finished_at]
+    inside = run.node_runs.filter(scope__in=items, started_at__isnull=False).order_by().values("scope")
+    spans = inside.annotate(first=Min("started_at"), last=Max("finished_at"))
+    return {row["scope"]: (row["last"] - row["first"]).total_seconds() for row in spans if row["last"]}
 
 
 def _preview(row: NodeRun) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,17 +11,19 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.runs.actions import cancel_run
 from apps.runs.board import Board, lanes, offset, read_board
-from apps.runs.models import Event, Run
-from apps.runs.result import as_json, blocks
+from apps.runs.models import Run
+from apps.runs.result import blocks, raw_blocks
 from apps.workflows.views.guards import person, rights, signed_in
 from orchestra.engine.status import NodeStatus
 from orchestra.errors import Conflict
 
 EVENTS_SHOWN = 100
+WRITING_KINDS = {"llm", "agent"}
 
 
 @require_safe
@@ -29,7 +32,6 @@ def detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Everything about a run at one moment; the script takes it from there."""
     board = board_of(request, run_id)
     run = board.run
-    text, is_cut = as_json(run.input)
     context = {
         "board": board,
         "run": run,
@@ -37,11 +39,11 @@ def detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "rows": timeline(board),
         "state_json": board.as_json(),
         "result": blocks(run.output),
-        "input_text": text,
-        "input_is_cut": is_cut,
+        "given": raw_blocks(run.input),
         "failed": _failed(board),
         "events": event_page(run, None),
         "formats": formats(),
+        "writes": any(row.node.kind in WRITING_KINDS for row in board.states.values()),
         **rights(person(request), run.team),
     }
     return render(request, "runs/detail.html", context)
@@ -145,12 +147,22 @@ def _failed(board: Board) -> list[Any]:
     return sorted(found, key=lambda row: -row.depth)[:5]
 
 
-def event_page(run: Run, before: str | None) -> list[Event]:
-    """Return the newest events, or those before a `seq`."""
+def event_page(run: Run, before: str | None) -> list[dict[str, Any]]:
+    """Return the newest events, or those before a `seq`, each with what it says in words."""
     found = run.events.order_by("-seq")
     if before and before.isdecimal():
-        found = found.filter(seq__lt=int(before))
-    return list(found[:EVENTS_SHOWN])
+        found = found.filter(seq__lt=int(before[:18]))
+    return [{"event": event, "details": _details(event.data)} for event in found[:EVENTS_SHOWN]]
+
+
+def _details(data: Mapping[str, Any]) -> str:
+    if isinstance(data.get("error"), Mapping):
+        return str(data["error"].get("message", ""))
+    if "items" in data:
+        return ngettext("%(n)s item", "%(n)s items", data["items"]) % {"n": data["items"]}
+    if "attempt" in data:
+        return _("attempt %(n)s") % {"n": data["attempt"]}
+    return str(data.get("by") or data.get("reason") or "")
 
 
 def formats() -> dict[str, str]:

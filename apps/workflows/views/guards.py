@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -23,7 +24,7 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
     """Send strangers to the login, and show people without the right role the page that says so."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except NotPermitted as error:
@@ -43,7 +44,7 @@ def find_workflow(request: HttpRequest, slug: str) -> Workflow:
     """Return the workflow of this name in the active team, else in another of theirs. Raises Http404."""
     found = Workflow.objects.visible_to(person(request)).filter(slug=slug)
     found = found.select_related("team", "published")
-    by_team = {workflow.team_id: workflow for workflow in found}
+    by_team: dict[UUID, Workflow] = {workflow.team_id: workflow for workflow in found}
     if not by_team:
         raise Http404
     return by_team.get(active_team(request).pk) or next(iter(by_team.values()))

@@ -122,7 +122,7 @@ def about(request: HttpRequest, slug: str) -> HttpResponse:
     workflow = find_workflow(request, slug)
     form = AboutForm(request.POST)
     if not form.is_valid():
-        messages.error(request, " ".join(error for errors in form.errors.values() for error in errors))
+        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
         return redirect("workflows:detail", workflow.slug)
     return _done(
         request,

@@ -1,0 +1,31 @@
+"""What to do about failures, in the reader's language: the pure core speaks English and knows no translations."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
+
+HINTS = frozenset(
+    {
+        _("Look at the error and the node's input, then retry the run from here."),
+        _(
+            "Check the connection's base URL and the provider's status; the node is tried again by its retry policy."
+        ),
+        _("Raise the node's timeout or choose a faster model."),
+        _("Lower the concurrency, or ask the provider for a higher limit."),
+        _("Raise the node's timeout, or make the called service faster."),
+        _("Check the URL and the service's status; the node is tried again by its retry policy."),
+        _("Open the connection and enter a valid key, then retry the run."),
+        _("Check the model's name, the prompt's length and the settings of the node."),
+        _("Simplify the schema or make the prompt clearer about it."),
+        _("Use a public address, or ask an operator to allow this host and port."),
+        _("Correct the expression and publish the workflow again."),
+        _("Raise the limit, then retry the run."),
+        _("Look at the worker's log for memory or crashes, then retry the node by hand."),
+    }
+)
+
+
+def translated(hint: str) -> str:
+    """Return a hint in the reader's language; one that is not ours stays as it is."""
+    return gettext(hint) if hint in HINTS else hint
