@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from orchestra.errors import Unavailable
@@ -38,7 +38,7 @@ app = Celery("orchestra")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 QUEUE_ARGUMENTS = {"x-queue-type": "quorum"} if app.conf.broker_url.startswith("amqp") else {}
 app.conf.task_queues = [
-    Queue(name, queue_arguments=QUEUE_ARGUMENTS)  # type: ignore[no-untyped-call]  # kombu is untyped
+    Queue(name, Exchange(name), routing_key=name, queue_arguments=QUEUE_ARGUMENTS)  # type: ignore[no-untyped-call]  # kombu is untyped
     for name in QUEUES
 ]
 app.conf.task_default_queue = "control"

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from apps.runs.actions import cancel_run, start_run, upkeep
+from orchestra.celery import QUEUES, app
 from orchestra.errors import Conflict
 from tests.runs import functions_for_tests as functions
 from tests.running import nodes_of, wait_for_end, wait_until
@@ -253,3 +254,9 @@ def test_a_wide_fan_is_fed_and_joined(worker: Any, publish_workflow: Any, editor
 
     assert run.status == "succeeded"
     assert set(run.node_runs.values_list("status", "attempt")) == {("succeeded", 1)}
+
+
+def test_each_queue_is_reached_by_its_own_name_only() -> None:
+    ways = {name: (app.amqp.queues[name].exchange.name, app.amqp.queues[name].routing_key) for name in QUEUES}
+
+    assert ways == {name: (name, name) for name in QUEUES}
