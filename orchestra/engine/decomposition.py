@@ -154,6 +154,7 @@ class _Decomposition:
         own, outside = seed, 0
         for group in classes:
             if group & own:
+                own |= group
                 continue
             module = self._closure(bits, own | group & -group, outside)
             if self._work <= 0:
@@ -161,7 +162,7 @@ class _Decomposition:
             if module == bits:
                 outside |= group
             else:
-                own |= module
+                own |= module | group
         return own
 
     def _closure(self, bits: int, module: int, outside: int) -> int:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestra.engine.filters import FILTERS, GUARD, TESTS
-from orchestra.engine.limits import EXPRESSION_CHARACTERS, EXPRESSION_NAMES, LOOP_TEXT_CHARACTERS
+from orchestra.engine.filters import ANNOUNCE, FILTERS, NUMBER, TESTS
+from orchestra.engine.limits import EXPRESSION_CHARACTERS, EXPRESSION_NAMES
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)"
@@ -130,21 +130,12 @@ def _parts(source: str) -> Iterator[Part]:
 
 
 def check_parts(parts: Sequence[Part]) -> None:
-    """Refuse statements other than `if` and `for`, what expressions may not hold, and long text in loops."""
-    loops = 0
-    loop_text = 0
+    """Refuse statements other than `if` and `for`, and what expressions may not hold. Raises NotAllowed."""
     for part in parts:
-        if part.type == "literal":
-            loop_text += (part.end - part.start) if loops else 0
-            if loop_text > LOOP_TEXT_CHARACTERS:
-                raise NotAllowed(
-                    f"a loop may hold {LOOP_TEXT_CHARACTERS} characters of text at most", part.start
-                )
-        elif part.type == "output":
+        if part.type == "output":
             check_tokens(part.tokens, part.start, part.end)
         elif part.type == "block":
             _check_block(part)
-            loops += {"for": 1, "endfor": -1}.get(part.word, 0)
 
 
 def _check_block(part: Part) -> None:
@@ -212,20 +203,43 @@ def _check_name(tokens: Sequence[Token], index: int, token: Token, earlier: Toke
         raise NotAllowed(f"there is no test `{token.value}`", token.offset)
 
 
-def guard_products(source: str, parts: Sequence[Sequence[Token]]) -> str:
-    """Return the text with both operands of every `*` piped through a filter that accepts numbers only.
+def guard(source: str, parts: Sequence[Part]) -> str:
+    """Return the text with guards put in against short expressions that would fill the memory of a worker.
 
-    `text * number` and `list * number` would let a short expression fill the memory of a worker.
+    Both operands of every `*` are piped through a filter that accepts numbers only, and each round of a loop
+    first announces how much literal text it is about to write.
     """
-    inserts: list[int] = []
-    for tokens in parts:
-        for index, token in enumerate(tokens):
-            if token.value == "*" and token.type == "sign" and index:
-                inserts.append(_end(tokens[index - 1]))
-                inserts.append(_end(tokens[_operand_end(tokens, index)]))
-    for at in sorted(set(inserts), reverse=True):
-        source = f"{source[:at]}|{GUARD}{source[at:]}"
+    inserts: dict[int, str] = {}
+    for part in parts:
+        for at in _operand_ends(part.tokens):
+            inserts[at] = f"|{NUMBER}"
+    for part, size in _loops(parts):
+        trim = "-" if source[part.end - 3] == "-" else ""
+        inserts[part.end] = f"{{{{ {size}|{ANNOUNCE} {trim}}}}}"
+    for at in sorted(inserts, reverse=True):
+        source = f"{source[:at]}{inserts[at]}{source[at:]}"
     return source
+
+
+def _operand_ends(tokens: Sequence[Token]) -> Iterator[int]:
+    for index, token in enumerate(tokens):
+        if token.value == "*" and token.type == "sign" and index:
+            yield _end(tokens[index - 1])
+            yield _end(tokens[_operand_end(tokens, index)])
+
+
+def _loops(parts: Sequence[Part]) -> Iterator[tuple[Part, int]]:
+    """Each `for`, with the length of the literal text directly in it."""
+    stack: list[tuple[Part, int]] = []
+    for part in parts:
+        if part.type == "block" and part.word == "for":
+            stack.append((part, 0))
+        elif stack and part.type == "literal":
+            loop, size = stack.pop()
+            stack.append((loop, size + part.end - part.start))
+        elif stack and part.word == "endfor":
+            yield stack.pop()
+    yield from stack
 
 
 def _end(token: Token) -> int:

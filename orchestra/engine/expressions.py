@@ -20,17 +20,18 @@ from orchestra.engine.expression_text import (
     Part,
     check_parts,
     check_tokens,
-    guard_products,
+    guard,
     parts_of,
     tokens_of,
 )
-from orchestra.engine.filters import FILTERS, GUARD, OWN, FilterError, number, plain, text_of
-from orchestra.engine.limits import EXPRESSION_CHARACTERS, FUEL, TEXT_CHARACTERS
+from orchestra.engine.filters import ANNOUNCE, NUMBER, OWN, FilterError, number, plain, text_of
+from orchestra.engine.limits import FUEL, TEXT_CHARACTERS
 from orchestra.errors import ExpressionError, Problem
 
 _PATH = re.compile(r"\s*([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*|\[[0-9]{1,6}\])*)\s*\Z", re.ASCII)
 _STEP = re.compile(r"\.([A-Za-z_]\w*)|\[([0-9]+)\]", re.ASCII)
 _CACHED = 2_048
+_GUARDS = re.compile(rf"\|{NUMBER}|\{{\{{ [0-9]+\|{ANNOUNCE} -?\}}\}}")
 _HAS_HOLE = re.compile(r"\{[{%#]")
 
 
@@ -125,7 +126,8 @@ class _Evaluator(threading.local):
         )
         for name, function in OWN.items():
             environment.add_filter(name, function)
-        environment.add_filter(GUARD, number)
+        environment.add_filter(NUMBER, number)
+        environment.add_filter(ANNOUNCE, self._announce)
         for name in ("attr", "chain", "e", "escape", "format", "pprint", "safe", "slice", "zip"):
             environment.remove_filter(name)
         for name in ("range", "dict", "debug", "namespace"):
@@ -134,10 +136,13 @@ class _Evaluator(threading.local):
 
     def _write(self, value: Any) -> str:
         text = text_of(value)
-        self.written += len(text)
+        self._announce(len(text))
+        return text
+
+    def _announce(self, size: int) -> None:
+        self.written += size
         if self.written > TEXT_CHARACTERS:
             raise FilterError(f"the text is longer than {TEXT_CHARACTERS} characters")
-        return text
 
     def render(self, source: str, scope: Mapping[str, Any]) -> str:
         name = self.names.get(source)
@@ -208,7 +213,7 @@ _KINDS = {
 
 
 def _excerpt(text: str) -> str:
-    short = " ".join(text.replace(f"|{GUARD}", "").split())
+    short = " ".join(_GUARDS.sub("", text).split())
     return f"`{short if len(short) <= 80 else short[:79] + '…'}`"
 
 
@@ -224,7 +229,7 @@ def _text(text: str) -> _Expression | _Template | None:
         part = meaningful[0]
         inner = text[part.start + 2 : part.end - 2]
         return _compiled_expression(inner.removeprefix("-").removesuffix("-"))
-    return _Template(guard_products(text, [part.tokens for part in parts]))
+    return _Template(guard(text, parts))
 
 
 @lru_cache(maxsize=_CACHED)
@@ -234,7 +239,7 @@ def _compiled_expression(text: str) -> _Expression:
         raise NotAllowed("the expression is empty", 0)
     check_tokens(tokens, 0, len(text))
     match = _PATH.match(text)
-    return _Expression(guard_products(text, [tokens]), _steps(match) if match else ())
+    return _Expression(guard(text, [Part("output", 0, len(text), tokens)]), _steps(match) if match else ())
 
 
 def _expression(text: str) -> _Expression:
@@ -287,16 +292,3 @@ def _position(text: str, offset: int) -> str:
     column = offset - (text.rfind("\n", 0, offset) + 1) + 1
     return f" (line {line}, column {column})"
 
-
-__all__ = [
-    "EXPRESSION_CHARACTERS",
-    "FILTERS",
-    "Part",
-    "check",
-    "evaluate",
-    "has_holes",
-    "is_one_hole",
-    "is_true",
-    "names_read",
-    "render",
-]

@@ -9,8 +9,9 @@ from typing import Any
 
 from orchestra.engine.limits import TEXT_CHARACTERS
 
-GUARD = "_number"
-"""Name of the filter put around the operands of `*`; not writable by people."""
+NUMBER = "_number"
+ANNOUNCE = "_announce"
+"""Filters that `expression_text.guard` puts in; people cannot write them."""
 
 _NATIVE = frozenset(
     {

@@ -11,8 +11,6 @@ BODY_DEPTH = 5
 EXPRESSION_CHARACTERS = 4_096
 EXPRESSION_NAMES = 200
 """Names and text literals in one expression: with the size of values this bounds the memory of a render."""
-LOOP_TEXT_CHARACTERS = 4_096
-"""Literal text inside a `for` of one template."""
 TEXT_CHARACTERS = 1 << 20
 FUEL = 500_000
 """Instructions of one render."""

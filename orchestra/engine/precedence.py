@@ -111,9 +111,9 @@ def check_joins(graph: Graph, report: Report) -> None:
     for name in graph.order:
         vertex = graph.vertices[name]
         edges = [edge for edge in graph.incoming[name] if edge.source in implied]
-        _check_join(vertex, edges, report, facts)
+        is_sound = _check_join(vertex, edges, report, facts)
         sets = [implied[edge.source] | facts.of(edge) for edge in edges]
-        if not sets or vertex.join.rule == "done":
+        if not sets or not is_sound or vertex.join.rule == "done":
             implied[name] = 0
         elif not _wants_all(vertex, len(edges)):
             implied[name] = _intersection(sets)
@@ -129,19 +129,18 @@ def _wants_all(vertex: Vertex, edges: int) -> bool:
     return rule == "all" or (rule == "quorum" and vertex.join.need >= edges)
 
 
-def _check_join(vertex: Vertex, edges: list[Edge], report: Report, facts: _Facts) -> None:
+def _check_join(vertex: Vertex, edges: list[Edge], report: Report, facts: _Facts) -> bool:
+    """Report a join that its number of edges makes senseless; return whether there was none."""
     rule, path = vertex.join.rule, f"{vertex.path}.join"
     if rule in {"first", "quorum"} and len(vertex.raw.get("needs") or ()) < 2:
-        report.add(
-            path, "join_needs_edges", f"The join “{rule}” makes sense with at least two edges in `needs`."
-        )
-    elif rule == "quorum":
-        most = facts.most_live(edges)
-        if vertex.join.need > most:
-            message = (
-                f"A quorum of {vertex.join.need} can never be met: at most {most} of the edges can be live."
-            )
-            report.add(path, "join_never_met", message)
+        report.add(path, "join_needs_edges", f"The join “{rule}” makes sense with at least two edges in `needs`.")
+        return False
+    most = facts.most_live(edges) if rule == "quorum" else 0
+    if rule == "quorum" and vertex.join.need > most:
+        message = f"A quorum of {vertex.join.need} can never be met: at most {most} of the edges can be live."
+        report.add(path, "join_never_met", message)
+        return False
+    return True
 
 
 def _report_never(vertex: Vertex, edges: list[Edge], report: Report) -> None:
