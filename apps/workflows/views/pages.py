@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
-from orchestra.engine.canvas_text import as_text
 
 from apps.accounts.teams import active_team
 from apps.workflows import actions
@@ -21,6 +20,7 @@ from apps.workflows.forms import AboutForm
 from apps.workflows.graph import draw
 from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.views.guards import find_workflow, person, rights, signed_in
+from orchestra.engine.canvas_text import as_text
 from orchestra.engine.codec import plan_from_json
 from orchestra.errors import OrchestraError
 
