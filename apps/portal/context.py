@@ -69,7 +69,7 @@ class Frame:
 
     @cached_property
     def theme_icon(self) -> str:
-        return next(theme["icon"] for theme in self.themes if theme["current"])
+        return next(str(theme["icon"]) for theme in self.themes if theme["current"])
 
     @cached_property
     def languages(self) -> list[dict[str, str]]:

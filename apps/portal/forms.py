@@ -63,14 +63,22 @@ class AvatarForm(forms.Form):
 class ApiKeyForm(forms.Form):
     """What a new API key is for, what it may do, and how long."""
 
-    LIVES = [("30", _("30 days")), ("90", _("90 days")), ("365", _("1 year")), ("0", _("Until it is revoked"))]
+    LIVES = [
+        ("30", _("30 days")),
+        ("90", _("90 days")),
+        ("365", _("1 year")),
+        ("0", _("Until it is revoked")),
+    ]
 
     name = forms.CharField(
         label=_("Name"), max_length=80, help_text=_("What the key is for, so that you know it again.")
     )
     days = forms.ChoiceField(label=_("Valid for"), choices=LIVES, initial="90")
     scopes = forms.MultipleChoiceField(
-        label=_("What it may do"), choices=Scope, widget=forms.CheckboxSelectMultiple, initial=[Scope.READ, Scope.RUN]
+        label=_("What it may do"),
+        choices=Scope,
+        widget=forms.CheckboxSelectMultiple,
+        initial=[Scope.READ, Scope.RUN],
     )
 
     def expires_at(self) -> datetime | None:

@@ -52,7 +52,9 @@ def connection(team: Team, editor: User) -> Connection:
 
 @pytest.fixture
 def agent(team: Team, editor: User, connection: Connection) -> Agent:
-    return agents.create_agent(team=team, name="Writer", description="Writes.", capabilities=["write"], by=editor)
+    return agents.create_agent(
+        team=team, name="Writer", description="Writes.", capabilities=["write"], by=editor
+    )
 
 
 @pytest.fixture

@@ -29,9 +29,13 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(Tag(tag, dict(attrs)))
-        if tag in SILENT or dict(attrs).get("lang") or "mono" in (dict(attrs).get("class") or "").split():
-            self._silent.append(tag)
-        elif self._silent and tag == self._silent[-1]:
+        is_foreign = tag != "html" and dict(attrs).get("lang")
+        if (
+            tag in SILENT
+            or is_foreign
+            or "mono" in (dict(attrs).get("class") or "").split()
+            or (self._silent and tag == self._silent[-1])
+        ):
             self._silent.append(tag)
         if not self._silent:
             self.texts += [value for name, value in attrs if name in SPOKEN and value]
@@ -44,7 +48,7 @@ class Page(HTMLParser):
         if data.strip() and not self._silent:
             self.texts.append(data.strip())
 
-    def find(self, name: str, **attributes: str) -> list[Tag]:
+    def find(self, name: str, /, **attributes: str) -> list[Tag]:
         """Return the tags of this name that carry all these attributes."""
         wanted = {key.strip("_").replace("_", "-"): value for key, value in attributes.items()}
         return [tag for tag in self.tags if tag.name == name and wanted.items() <= tag.attributes.items()]

@@ -77,7 +77,8 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _agent(request: HttpRequest, slug: str) -> Agent:
     mine = Agent.objects.visible_to(person_of(request)).select_related("team")
-    return get_object_or_404(mine, team=active_team(request), slug=slug)
+    found: Agent = get_object_or_404(mine, team=active_team(request), slug=slug)
+    return found
 
 
 def _form_page(request: HttpRequest, form: AgentForm, agent: Agent | None) -> HttpResponse:

@@ -126,7 +126,8 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _connection(request: HttpRequest, slug: str) -> Connection:
     mine = Connection.objects.visible_to(person_of(request))
-    return get_object_or_404(mine, team=active_team(request), slug=slug)
+    found: Connection = get_object_or_404(mine, team=active_team(request), slug=slug)
+    return found
 
 
 def _dialects() -> list[dict[str, Any]]:

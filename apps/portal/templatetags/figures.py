@@ -54,7 +54,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "—"
     if seconds < 10:
-        return _("%(seconds)s s") % {"seconds": number_format(max(seconds, 0), 1)}
+        return _("%(seconds)s s") % {"seconds": number_format(round(max(seconds, 0), 1), 1)}
     whole = round(seconds)
     if whole < 60:
         return _("%(seconds)s s") % {"seconds": whole}
@@ -75,7 +75,7 @@ def compact(value: float | None) -> str:
     )
     for size, unit in steps:
         if abs(value) >= size:
-            return number_format(value / size, 1).rstrip("0").rstrip(".,") + unit
+            return number_format(round(value / size, 1), 1).rstrip("0").rstrip(".,") + unit
     return number_format(value, 0, force_grouping=True)
 
 
@@ -87,7 +87,7 @@ def money(value: Decimal | float | None) -> str:
     amount = Decimal(str(value))
     digits = 4 if 0 < abs(amount) < SMALL_COST * 100 else 2
     symbol = SYMBOLS.get(settings.ORCHESTRA_CURRENCY, settings.ORCHESTRA_CURRENCY + "\N{NO-BREAK SPACE}")
-    return symbol + number_format(amount, digits)
+    return symbol + number_format(round(amount, digits), digits)
 
 
 @register.filter
