@@ -47,7 +47,7 @@ def decrypt(stored: str, *, row: UUID | str, field: str) -> str:
     if version != VERSION or key is None:
         raise UnreadableSecret
     try:
-        raw = base64.urlsafe_b64decode(text)
+        raw = base64.b64decode(text, altchars=b"-_", validate=True)
         return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _binding(row, field)).decode()
     except (ValueError, InvalidTag) as error:
         raise UnreadableSecret from error

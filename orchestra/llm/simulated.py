@@ -30,11 +30,11 @@ class SimulatedClient:
     """A ModelClient without a provider, for first steps, demonstrations, tests and load."""
 
     def __init__(self, script: Script | None = None) -> None:
-        self._script = script or Script()
+        self.script = script or Script()
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk]:
         """Yield the answer at the scripted speed. Raises what the script says, and ModelTimeout."""
-        messages, script = take_directives(request.messages, request.model, self._script)
+        messages, script = take_directives(request.messages, request.model, self.script)
         clock = _Clock(request.timeout)
         failure = script.failure(request.attempt)
         await clock.sleep(float("inf") if failure in ("silence", "timeout") else script.latency)

@@ -54,8 +54,8 @@ def create_agent(
         instructions=instructions,
         connection=connection,
         model=model.strip(),
-        options=dict(options or {}),
-        capabilities=list(capabilities),
+        options={} if options is None else options,
+        capabilities=capabilities,
         is_enabled=is_enabled,
     )
     _check(agent)
@@ -96,8 +96,8 @@ def update_agent(
         "description": description,
         "instructions": instructions,
         "model": model,
-        "options": None if options is None else dict(options),
-        "capabilities": None if capabilities is None else list(capabilities),
+        "options": options,
+        "capabilities": capabilities,
         "is_enabled": is_enabled,
     }
     for field, value in given.items():
@@ -120,6 +120,7 @@ def delete_agent(*, agent: Agent, by: User) -> None:
 
 
 def _check(agent: Agent) -> None:
+    """Check the fields as they were given, and bring them into the form that is stored. Raises InvalidInput."""
     check_agent(
         name=agent.name,
         instructions=agent.instructions,
@@ -127,6 +128,7 @@ def _check(agent: Agent) -> None:
         options=agent.options,
         capabilities=agent.capabilities,
     )
+    agent.options, agent.capabilities = dict(agent.options), list(agent.capabilities)
 
 
 def _check_connection(connection: Connection | None, team_id: object) -> None:

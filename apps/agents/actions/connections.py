@@ -51,7 +51,8 @@ def create_connection(
         "base_url": base_url,
         "default_model": default_model.strip(),
     }
-    check_connection(**fields, secret=secret, options=options or {})
+    options = {} if options is None else options
+    check_connection(**fields, secret=secret, options=options)
     if slug and not is_slug(slug):
         raise InvalidInput(problems=[Problem("slug", "invalid", _("This cannot be a short name."))])
     Team.objects.select_for_update().get(pk=team.pk)
@@ -59,7 +60,7 @@ def create_connection(
     connection = Connection(
         team=team,
         slug=slug or free_slug(others, name, "connection"),
-        options=dict(options or {}),
+        options=dict(options),
         is_default=is_default or not others.exists(),
         is_enabled=is_enabled,
         **fields,
@@ -99,7 +100,7 @@ def update_connection(
     for field, value in given.items():
         setattr(locked, field, getattr(locked, field) if value is None else value.strip())
     locked.base_url = locked.base_url.rstrip("/")
-    locked.options = locked.options if options is None else dict(options)
+    locked.options = locked.options if options is None else options
     entered = None if secret is None or is_mask(secret.strip()) else secret.strip()
     if entered or options is not None or any(value is not None for value in given.values()):
         _check(locked, entered or "")
