@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
@@ -66,7 +67,9 @@ def pretty_json(value: Any) -> SafeString:
     return format_html('<pre class="whitespace-pre-wrap break-words text-xs">{}</pre>', text)
 
 
-def act_on_each(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any], act: Any, done: str) -> None:
+def act_on_each(
+    page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any], act: Any, done: str | Promise
+) -> None:
     """Call `act(row)` for every chosen row and say how many went well and why the others did not."""
     count = 0
     for row in rows:
@@ -76,6 +79,6 @@ def act_on_each(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any], act
             page.message_user(request, f"{row}: {error.message}", messages.WARNING)
         else:
             count += 1
-            page.log_change(request, row, done)
+            page.log_change(request, row, str(done))
     if count:
         page.message_user(request, f"{done}: {count}", messages.SUCCESS)

@@ -76,7 +76,7 @@ def secrets(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Chec
 def drivers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Several hosts share a database and a broker; an embedded one stays on its own."""
     found: list[CheckMessage] = []
-    is_shared = "postgresql" in settings.DATABASES["default"]["ENGINE"]
+    is_shared = "postgresql" in str(settings.DATABASES["default"]["ENGINE"])
     if not is_shared:
         hint = "Set DATABASE_URL=postgres://… for more than one machine or more than a few people."
         found.append(Warning("The database is a file of this machine.", hint=hint, id="orchestra.W007"))

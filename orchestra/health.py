@@ -147,7 +147,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=404)
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = prometheus_client.CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's
     else:
         registry = prometheus_client.REGISTRY
     body = prometheus_client.generate_latest(registry) + prometheus_client.generate_latest(INSTALLATION)

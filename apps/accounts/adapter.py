@@ -19,7 +19,7 @@ INVITATION = "invitation"
 """Key of the session under which a stranger's invitation waits for the sign-up."""
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
     """allauth's adapter: signing up needs an invitation, unless the installation is open."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -28,19 +28,21 @@ class AccountAdapter(DefaultAccountAdapter):
     def save_user(self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True) -> User:
         """Save a new person and give them a team: the inviting one, or one of their own."""
         if not commit:
-            return super().save_user(request, user, form, commit=False)
+            super().save_user(request, user, form, commit=False)
+            return user
         with transaction.atomic():
             user.language = get_language() or ""
             super().save_user(request, user, form)
             token = request.session.pop(INVITATION, "")
-            if actions.find_invitation(token) is not None:
+            if actions.find_invitation(token) is not None or not settings.ORCHESTRA_OPEN_SIGNUP:
                 actions.accept_invitation(token=token, by=user)
             else:
                 actions.create_team(name=_("Team of %(name)s") % {"name": user.name}, by=user)
         return user
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
-        return super().authenticate(request, **sign_in.single(credentials))
+        user: User | None = super().authenticate(request, **sign_in.single(credentials))
+        return user
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count failures per account: allauth counts per name and host header, which a guesser can vary."""

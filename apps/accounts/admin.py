@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
@@ -43,7 +44,7 @@ class MembershipInline(TabularInline):  # type: ignore[misc]  # the theme is unt
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, ProductAdmin):  # type: ignore[misc]  # the theme is untyped
+class PersonAdmin(UserAdmin, ProductAdmin):  # type: ignore[type-arg]  # generic for the stubs only
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -108,7 +109,7 @@ class InvitationAdmin(ReadOnly, ProductAdmin):
     fields = ["team", "email", "role", "created_by", "created_at", "expires_at", "accepted_at"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return ProductAdmin.has_delete_permission(self, request, obj)
+        return bool(ProductAdmin.has_delete_permission(self, request, obj))
 
 
 @admin.register(ApiKey)
@@ -168,7 +169,17 @@ class IdempotencyKeyAdmin(ReadOnly, BigTableAdmin):
     search_fields = ["=key"]
 
 
-admin.site.unregister(UserSession)
+admin.site.unregister([EmailAddress, UserSession])
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ReadOnly, BigTableAdmin):
+    """What has been confirmed of people's addresses; they change them in their settings."""
+
+    list_display = ["email", "user", "primary", "verified"]
+    list_filter = ["primary", "verified"]
+    list_select_related = ["user"]
+    search_fields = ["email", "=user__username"]
 
 
 @admin.register(UserSession)

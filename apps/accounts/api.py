@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.usersessions.models import UserSession
@@ -54,7 +54,7 @@ def checked(serializer: type[Any], request: Request) -> dict[str, Any]:
 class DoorView(APIView):
     """A view for people who are not logged in yet: whatever cookies come along do not count."""
 
-    authentication_classes: ClassVar[tuple[()]] = ()
+    authentication_classes = ()
     permission_classes = (AllowAny,)
 
     def get_authenticate_header(self, request: Request) -> str:
@@ -186,8 +186,8 @@ class AvatarView(APIView):
         responses=MeSerializer,
     )
     def put(self, request: Request) -> Response:
-        upload = request.data.get("avatar") or request.data.get("file")
-        if not hasattr(upload, "read"):
+        upload = request.FILES.get("avatar") or request.FILES.get("file")
+        if upload is None:
             raise ParseError("Send a picture as the body, or as the form field `avatar`.")
         user = actions.set_avatar(user=person(request), upload=upload)
         return Response(MeSerializer(user, context={"request": request}).data)

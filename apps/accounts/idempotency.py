@@ -84,13 +84,6 @@ def fingerprint_of(request: Request) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def forget_old_keys(limit: int = 1000) -> int:
-    """Delete up to `limit` keys that are past their 24 hours; return how many there were."""
-    old = IdempotencyKey.objects.filter(created_at__lt=timezone.now() - LIFETIME).order_by("created_at")
-    deleted, _ = IdempotencyKey.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:limit])).delete()
-    return deleted
-
-
 def _reserve(user_id: Any, key: str, fingerprint: str) -> IdempotencyKey:
     """Return the key's row: a fresh reservation (status None) or the answered one. Raises both conflicts."""
     try:

@@ -66,8 +66,7 @@ class MeSerializer(Out):
     @extend_schema_field(MyTeamSerializer(many=True))
     def get_teams(self, user: User) -> list[dict[str, Any]]:
         mine = user.memberships.select_related("team").filter(team_id__in=list(user.roles))
-        rows: list[dict[str, Any]] = MyTeamSerializer(mine.order_by("created_at"), many=True).data
-        return rows
+        return [MyTeamSerializer(one).data for one in mine.order_by("created_at")]
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField(), allow_null=True))
     def get_scopes(self, user: User) -> list[str] | None:

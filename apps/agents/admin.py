@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.accounts.rights import as_operator
+from apps.agents.actions import update_connection
 from apps.agents.models import Agent, Connection
 from orchestra.admin import ProductAdmin, ReadOnly, act_on_each, pretty_json
 
@@ -53,8 +54,6 @@ class ConnectionAdmin(ReadOnly, ProductAdmin):
         self._switch(request, rows, is_enabled=True)
 
     def _switch(self, request: HttpRequest, rows: QuerySet[Connection], *, is_enabled: bool) -> None:
-        from apps.agents.actions import update_connection
-
         assert isinstance(request.user, User)  # noqa: S101  (narrows the type)
         by = as_operator(request.user)
         act_on_each(

@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.accounts.rights import as_operator
-from apps.runs.models import Event, NodeRun, Run, Worker
+from apps.runs.actions import cancel_run
+from apps.runs.models import CanvasPart, Event, NodeRun, Run, Worker
 from orchestra.admin import BigTableAdmin, ProductAdmin, ReadOnly, act_on_each, pretty_json
 
 
@@ -60,8 +61,6 @@ class RunAdmin(ReadOnly, BigTableAdmin):
 
     @admin.action(description=_("Cancel"), permissions=["cancel"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Run]) -> None:
-        from apps.runs.actions import cancel_run
-
         assert isinstance(request.user, User)  # noqa: S101  (narrows the type)
         by = as_operator(request.user)
         act_on_each(self, request, rows, lambda run: cancel_run(run=run, by=by), _("Cancelled"))
@@ -134,3 +133,9 @@ class WorkerAdmin(ReadOnly, ProductAdmin):
     list_filter = ["pool"]
     search_fields = ["name"]
     ordering = ["-seen_at"]
+
+
+@admin.register(CanvasPart)
+class CanvasPartAdmin(ReadOnly, BigTableAdmin):
+    list_display = ["group", "member", "size"]
+    search_fields = ["=group"]

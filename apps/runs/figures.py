@@ -50,8 +50,8 @@ class WorkerFigures:
 
 def queues() -> list[QueueFigures]:
     """Return the figures of every queue, the empty ones included, in a fixed order."""
-    waiting = {
-        row["queue"]: row
+    waiting: dict[str, dict[str, Any]] = {
+        row["queue"]: dict(row)
         for row in NodeRun.objects.filter(status=NodeStatus.QUEUED)
         .order_by()
         .values("queue")

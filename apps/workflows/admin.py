@@ -12,7 +12,7 @@ from orchestra.admin import BigTableAdmin, HistoryInline, ProductAdmin, ReadOnly
 
 class VersionInline(HistoryInline):
     model = WorkflowVersion
-    fields = ["number", "note", "created_by", "created_at"]
+    fields = readonly_fields = ["number", "note", "created_by", "created_at"]
     ordering = ["-number"]
     per_page = 20
 

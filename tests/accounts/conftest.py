@@ -51,6 +51,8 @@ def make_key(team: Team) -> Any:
     """Return a factory of keys: `make_key(user, "read", "run")` gives (row, text)."""
 
     def make(user: User, *scopes: str, **fields: Any) -> tuple[ApiKey, str]:
-        return actions.create_api_key(user=user, team=fields.pop("team", team), name="ci", scopes=scopes, **fields)
+        return actions.create_api_key(
+            user=user, team=fields.pop("team", team), name="ci", scopes=scopes, **fields
+        )
 
     return make

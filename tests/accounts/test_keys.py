@@ -176,9 +176,7 @@ def test_only_an_admin_key_changes_the_account(
     assert owner.email == "olga@example.org"
 
 
-def test_a_key_makes_no_key_that_can_do_more(
-    api: APIClient, owner: User, make_key: Any, team: Team
-) -> None:
+def test_a_key_makes_no_key_that_can_do_more(api: APIClient, owner: User, make_key: Any, team: Team) -> None:
     parent, text = make_key(owner, "admin", expires_at=timezone.now() + timedelta(days=1))
 
     made = signed(api, text).post(TOKENS, {"name": "child", "scopes": ["read"]}, format="json").json()

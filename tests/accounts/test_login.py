@@ -16,9 +16,10 @@ from apps.accounts.models import User
 
 TOKEN = "/api/v1/auth/token"
 LOGIN = "/accounts/login/"
+WRONG = "wrong"
 
 
-def attempt(api: APIClient, username: str, password: str = "wrong", **extra: Any) -> Any:
+def attempt(api: APIClient, username: str, password: str = WRONG, **extra: Any) -> Any:
     return api.post(TOKEN, {"username": username, "password": password}, format="json", **extra)
 
 
@@ -105,7 +106,9 @@ def test_a_wrong_password_costs_one_hash_whoever_is_asked_for(
             return super().encode(password, salt, iterations=1)
 
     monkeypatch.setattr("django.contrib.auth.hashers.get_hashers", lambda: [Counting()])
-    monkeypatch.setattr("django.contrib.auth.hashers.get_hashers_by_algorithm", lambda: {"counting": Counting()})
+    monkeypatch.setattr(
+        "django.contrib.auth.hashers.get_hashers_by_algorithm", lambda: {"counting": Counting()}
+    )
     monkeypatch.setattr(Counting, "must_update", lambda self, encoded: False)
     editor.set_password("correct horse")
     editor.save()

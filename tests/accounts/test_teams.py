@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client, RequestFactory
 from django.http import Http404
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -19,6 +19,7 @@ from apps.accounts.teams import NoTeam, active_team, team_of
 from orchestra.errors import NotPermitted
 
 TEAMS = "/api/v1/teams"
+STRONG = "battery staple 9"
 
 
 def test_making_a_team_makes_its_owner(api: APIClient, editor: User, log_in: Any) -> None:
@@ -69,7 +70,10 @@ def test_members_see_each_other_without_addresses(
 
     answer = api.get(f"{TEAMS}/{team.pk}/members")
 
-    assert {row["username"]: row["role"] for row in answer.json()["results"]} == {"ada": "editor", "vera": "viewer"}
+    assert {row["username"]: row["role"] for row in answer.json()["results"]} == {
+        "ada": "editor",
+        "vera": "viewer",
+    }
     assert "example.org" not in answer.content.decode()
 
 
@@ -163,8 +167,10 @@ def test_an_invited_stranger_signs_up_and_is_in_the_team(
     page = client.get(path)
     to_signup = client.post(path)
     form = {
-        "username": "nora", "email": "new@example.org", "password1": "battery staple 9", "password2": "battery staple 9",
-    }  # fmt: skip
+        "username": "nora",
+        "email": "new@example.org",
+        **dict.fromkeys(("password1", "password2"), STRONG),
+    }
     signed_up = client.post(to_signup["Location"], form)
 
     assert b"password1" not in closed.content
@@ -179,21 +185,23 @@ def test_an_invited_stranger_signs_up_and_is_in_the_team(
 
 def test_a_stranger_without_an_invitation_cannot_sign_up(client: Client, db: None) -> None:
     form = {
-        "username": "eve", "email": "eve@example.org", "password1": "battery staple 9", "password2": "battery staple 9",
-    }  # fmt: skip
+        "username": "eve",
+        "email": "eve@example.org",
+        **dict.fromkeys(("password1", "password2"), STRONG),
+    }
 
     client.post("/accounts/signup/", form)
 
     assert not User.objects.filter(username="eve").exists()
 
 
-def test_an_open_installation_gives_every_new_person_a_team(
-    client: Client, db: None, settings: Any
-) -> None:
+def test_an_open_installation_gives_every_new_person_a_team(client: Client, db: None, settings: Any) -> None:
     settings.ORCHESTRA_OPEN_SIGNUP = True
     form = {
-        "username": "eve", "email": "eve@example.org", "password1": "battery staple 9", "password2": "battery staple 9",
-    }  # fmt: skip
+        "username": "eve",
+        "email": "eve@example.org",
+        **dict.fromkeys(("password1", "password2"), STRONG),
+    }
 
     client.post("/accounts/signup/", form)
 

@@ -94,7 +94,9 @@ def test_every_bad_token_gets_the_same_401(api: APIClient, editor: User) -> None
     answers = {name: call(api, token) for name, token in forged(editor).items()}
 
     assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 401)
-    bodies = [{key: value for key, value in a.json().items() if key != "request_id"} for a in answers.values()]
+    bodies = [
+        {key: value for key, value in a.json().items() if key != "request_id"} for a in answers.values()
+    ]
     assert all(body == bodies[0] for body in bodies)
     assert all(answer["WWW-Authenticate"].startswith("Bearer") for answer in answers.values())
 

@@ -1,0 +1,88 @@
+"""Fixtures for tests of the admin: an operator at work, and one row of everything."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts import actions, tokens
+from apps.accounts.models import IdempotencyKey, Role, Team, User
+from apps.agents.models import Agent, Connection
+from apps.runs.models import CanvasPart, Event, NodeRun, Run, Worker
+from apps.workflows.models import Workflow, WorkflowVersion
+
+CANARY = "canary-5ecret"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_limits() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def root(make_user: Any) -> User:
+    return make_user("root", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def operator(client: Client, root: User) -> Client:
+    """A browser of an operator who is in no team."""
+    client.force_login(root)
+    return client
+
+
+@pytest.fixture
+def rows(team: Team, editor: User) -> SimpleNamespace:
+    """One row of every model that the admin shows."""
+    now = timezone.now()
+    workflow = Workflow.objects.create(team=team, slug="brief", name="Brief", created_by=editor)
+    version = WorkflowVersion.objects.create(workflow=workflow, number=1, definition={}, plan={}, digest="d")
+    run = Run.objects.create(
+        team=team, workflow=workflow, version=version, number=1, status="running", started_by=editor, started_at=now,
+        seq=1, input={"document": "<script>alert(1)</script>"},
+    )  # fmt: skip
+    node = NodeRun.objects.create(
+        run=run, path="views[2].draft", node="draft", kind="llm", queue="llm", status="queued", queued_at=now
+    )
+    connection = Connection.objects.create(
+        team=team, slug="main", name="Main", dialect="openai", base_url="https://models.example.org/v1", secret=CANARY,
+        secret_hint="wxyz",
+    )  # fmt: skip
+    odd = Connection.objects.create(
+        team=team, slug="odd", name="Odd", dialect="openai", base_url="javascript:alert(1)"
+    )
+    key, key_text = actions.create_api_key(user=editor, team=team, name="ci", scopes=["read"])
+    link = actions.make_login_link(user=editor)
+    owner = User.objects.create_user("olga")
+    owner.memberships.create(team=team, role=Role.OWNER)
+    invitation, invitation_path = actions.invite(team=team, role="viewer", by=owner)
+    tokens.issue(editor)
+    session = UserSession.objects.create(
+        user=editor, ip="192.0.2.1", session_key=f"{CANARY}-session", user_agent="Firefox"
+    )
+    IdempotencyKey.objects.create(user=editor, key="k", fingerprint="f", body={"secret": CANARY})
+    EmailAddress.objects.create(user=editor, email=editor.email)
+    CanvasPart.objects.create(group="g", size=2)
+    about = ContentType.objects.get_for_model(Team)
+    LogEntry.objects.create(
+        user=editor, content_type=about, object_id=str(team.pk), object_repr="x", action_flag=2
+    )
+    Worker.objects.create(
+        name="w1", queues="llm", pool="loop", slots=4, version="1", seen_at=now - timedelta(hours=1)
+    )
+    return SimpleNamespace(
+        workflow=workflow, version=version, run=run, node=node, connection=connection, odd=odd, key=key,
+        invitation=invitation, session=session, event=Event.objects.create(run=run, seq=1, type="run.started", at=now),
+        agent=Agent.objects.create(team=team, slug="writer", name="Writer", connection=connection),
+        secrets=[CANARY, key_text.split("_")[2], key.key_hash, link.split("/")[2], invitation_path.split("/")[2]],
+    )  # fmt: skip
