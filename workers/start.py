@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.conf import settings
 from django.core.management import CommandError, call_command
@@ -17,6 +19,26 @@ from orchestra import env
 from workers import embedded, reach
 from workers.layout import Options
 from workers.rundir import AlreadyRunning, RunFolder
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add what a person may choose about a start."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=int, default=env.number("PORT", 8000), help="port (default: PORT, or 8000; 0: any)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=env.number("ORCHESTRA_WORKERS", 1),
+        help="worker processes; each runs many nodes at once (default: ORCHESTRA_WORKERS, or 1)",
+    )
+
+
+def options_from(given: Mapping[str, Any]) -> Options:
+    """Return what was chosen; port 0 becomes a free one. Raises CommandError when there is none."""
+    port = given["port"] or check_port(given["host"], 0)
+    return Options(host=given["host"], port=port, workers=max(0, given["workers"]))
 
 
 def prepare(options: Options, *, say: Callable[[str], object]) -> int:
@@ -43,23 +65,17 @@ def prepare(options: Options, *, say: Callable[[str], object]) -> int:
     return lock
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise CommandError when the port cannot be listened on."""
+def check_port(host: str, port: int) -> int:
+    """Return the port, a free one for 0. Raises CommandError when it cannot be listened on."""
     try:
-        listener = _bind(host, port)
+        with _bind(host, port) as listener:
+            return int(listener.getsockname()[1])
     except OSError as error:
         values = {"host": host, "port": port, "reason": error.strerror or error}
         raise CommandError(
             _("Cannot listen on %(host)s port %(port)s: %(reason)s. Choose another with --port or PORT.")
             % values
         ) from error
-    listener.close()
-
-
-def free_port(host: str) -> int:
-    """Return a port that nothing listens on now."""
-    with _bind(host, 0) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _bind(host: str, port: int) -> socket.socket:

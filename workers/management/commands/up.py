@@ -11,10 +11,11 @@ from django.conf import settings
 from django.core.management import BaseCommand
 from django.utils.translation import gettext as _
 
-from orchestra import env
+from apps.accounts.actions import ensure_operator, make_login_link
+from apps.accounts.models import User
 from workers.layout import Options
 from workers.rundir import RunFolder
-from workers.start import become_supervisor, free_port, prepare
+from workers.start import add_options, become_supervisor, options_from, prepare
 
 
 class Command(BaseCommand):
@@ -24,16 +25,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-        parser.add_argument(
-            "--port", type=int, default=env.number("PORT", 8000), help="port (default: PORT, or 8000; 0: any)"
-        )
-        parser.add_argument(
-            "--workers",
-            type=int,
-            default=env.number("ORCHESTRA_WORKERS", 1),
-            help="worker processes; each runs many nodes at once (default: ORCHESTRA_WORKERS, or 1)",
-        )
+        add_options(parser)
         parser.add_argument("--no-workers", action="store_true", help="web only")
         parser.add_argument("--status", action="store_true", help="say what runs here, and stop")
         parser.add_argument("--json", action="store_true", help="with --status: as JSON")
@@ -42,13 +34,21 @@ class Command(BaseCommand):
         if options["status"]:
             self._show_status(as_json=options["json"])
             return
-        chosen = Options(
-            host=options["host"],
-            port=options["port"] or free_port(options["host"]),
-            workers=0 if options["no_workers"] else options["workers"],
-        )
+        if options["no_workers"]:
+            options["workers"] = 0
+        chosen = options_from(options)
         lock = prepare(chosen, say=self.stdout.write)
+        self._welcome(chosen)
         become_supervisor(chosen, lock)
+
+    def _welcome(self, chosen: Options) -> None:
+        """Let the first person in: there is no default account. Later people have ways of their own."""
+        if User.objects.filter(last_login__isnull=False).exists():
+            return
+        link = make_login_link(user=ensure_operator(team_name=_("My team")))
+        self.stdout.write(
+            _("First login, once and within 15 minutes: %(url)s") % {"url": chosen.url.rstrip("/") + link}
+        )
 
     def _show_status(self, *, as_json: bool) -> None:
         status = RunFolder(settings.VAR_DIR).status()
