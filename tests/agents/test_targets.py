@@ -101,13 +101,16 @@ def test_without_a_default_it_says_so(connect: Any, editor: Any, team: Team) -> 
 
 
 def test_another_teams_names_do_not_exist(connect: Any, agent: Any, make_user: Any) -> None:
-    connect("First")
-    agent("Writer")
+    agent("Writer", connection=connect("First"))
     others = Team.objects.create(name="Others", slug="others")
     make_user("bob", others, Role.OWNER)
 
-    for settings in ({"agent": "writer"}, {"connection": "first"}, {}):
-        with pytest.raises(ModelRefused, match="none yet"):
+    for settings, told in (
+        ({"agent": "writer"}, "no agent 'writer'"),
+        ({"connection": "first"}, "no connection 'first'"),
+        ({}, "no default connection"),
+    ):
+        with pytest.raises(ModelRefused, match=rf"{told}\. There are none yet"):
             resolve_targets(others.pk, settings)
 
 
