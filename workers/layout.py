@@ -23,7 +23,11 @@ WORKER = (
     *("-Q", ",".join(QUEUES)),
     *("-n", "{name}@%h", "--without-gossip", "--without-mingle", "--loglevel=WARNING"),
 )
-WORKER_ENVIRONMENT = {"CELERY_CUSTOM_WORKER_POOL": "workers.pool:LoopPool", "ORCHESTRA_UPKEEP": "1"}
+WORKER_ENVIRONMENT = {
+    "CELERY_CUSTOM_WORKER_POOL": "workers.pool:LoopPool",
+    "ORCHESTRA_ROLE": "worker",
+    "ORCHESTRA_UPKEEP": "1",
+}
 
 
 class Options(NamedTuple):
