@@ -14,6 +14,9 @@ from orchestra.flower import flower
 urlpatterns = [
     path("health", health.health, name="health"),
     path("ready", health.ready, name="ready"),
+    path("actuator/health", health.health),
+    path("actuator/health/liveness", health.health),
+    path("actuator/health/readiness", health.ready),
     path("metrics", health.metrics, name="metrics"),
     path("flower/", flower, name="flower"),
     path("flower/<path:path>", flower),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from rest_framework import serializers
 
 from apps.accounts.models import User
+from apps.runs.figures import first_id_at
 from apps.runs.models import Origin, Run
 from apps.workflows.models import Workflow
 from apps.workflows.tags import with_tag
@@ -62,10 +63,10 @@ def filtered(runs: QuerySet[Run, Run], given: dict[str, Any], user: User) -> Que
         runs = runs.filter(started_by=user) if name == "me" else runs.filter(started_by__username=name)
     if "started_after" in given:
         since = given["started_after"]
-        runs = runs.filter(created_at__gte=since, pk__gte=_id_at(since - SLACK))
+        runs = runs.filter(created_at__gte=since, pk__gte=first_id_at(since - SLACK))
     if "started_before" in given:
         until = given["started_before"]
-        runs = runs.filter(created_at__lt=until, pk__lt=_id_at(until + SLACK))
+        runs = runs.filter(created_at__lt=until, pk__lt=first_id_at(until + SLACK))
     if "tag" in given:
         runs = with_tag(runs, given["tag"])
     if "q" in given:
@@ -96,9 +97,3 @@ def _matches(text: str, user: User) -> Q:
     if number.isascii() and number.isdecimal() and int(number) <= LARGEST_NUMBER:
         wanted |= Q(number=int(number))
     return wanted
-
-
-def _id_at(moment: datetime) -> UUID:
-    """Return the least UUIDv7 of a millisecond: ids sort by the time they were made (RFC 9562, 5.7)."""
-    milliseconds = max(0, min(int(moment.timestamp() * 1000), 2**48 - 1))
-    return UUID(int=milliseconds << 80)

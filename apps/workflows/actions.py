@@ -54,17 +54,16 @@ def function_schemas() -> Mapping[str, Mapping[str, Any]]:
     return functions.schemas()
 
 
-def compile_plan(definition: Mapping[str, Any]) -> Plan:
-    """Compile a definition with this installation's functions and unit size. Raises InvalidWorkflow."""
-    return compile_definition(
-        definition, functions=function_schemas(), unit_size=settings.ORCHESTRA_UNIT_SIZE
-    )
+def check(
+    definition: Mapping[str, Any], *, unit_size: int | None = None
+) -> tuple[list[Problem], Plan | None]:
+    """Return every problem of a definition and, when there is none, its plan. Saves nothing, runs nothing.
 
-
-def check(definition: Mapping[str, Any]) -> tuple[list[Problem], Plan | None]:
-    """Return every problem of a definition and, when there is none, its plan. Saves nothing, runs nothing."""
+    It is compiled with this installation's functions, and with its unit size unless another is given.
+    """
+    size = unit_size or settings.ORCHESTRA_UNIT_SIZE
     try:
-        return [], compile_plan(definition)
+        return [], compile_definition(definition, functions=function_schemas(), unit_size=size)
     except InvalidWorkflow as error:
         return list(error.problems), None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +22,7 @@ from apps.accounts.scopes import Scope
 from apps.accounts.teams import active_team
 from apps.workflows import actions
 from apps.workflows.models import Workflow
+from apps.workflows.remarks import remarks
 from apps.workflows.serializers import (
     CheckedSerializer,
     DefinitionSerializer,
@@ -44,7 +47,6 @@ from orchestra.api import (
     tagged,
 )
 from orchestra.engine.canvas_text import as_tree
-from orchestra.engine.definition import line_numbers
 from orchestra.errors import InvalidWorkflow, Problem
 
 LIST_PARAMETERS = [
@@ -203,19 +205,14 @@ class ValidateView(APIView):
     def post(self, request: Request) -> Response:
         given = checked(DefinitionSerializer, request.data)
         text = given.get("text")
-        lines = line_numbers(text) if text is not None else {}
         definition, problems = given.get("definition"), list[Problem]()
         if text is not None:
             definition, problems = actions.read_text(text)
         plan = None
         if definition is not None:
             problems, plan = actions.check(definition)
-        listed: list[dict[str, Any]] = [problem.as_json() for problem in problems]
-        for entry in listed:
-            if (line := line_of(entry["path"], lines)) is not None:
-                entry["line"] = line
         tree = as_tree(plan) if plan is not None else None
-        return Response({"valid": not problems, "problems": listed, "plan": tree})
+        return Response({"valid": not problems, "problems": listed(problems, text or ""), "plan": tree})
 
 
 class ImportView(APIView):
@@ -278,11 +275,7 @@ def created(request: Request, workflow: Workflow) -> Response:
     return response
 
 
-def line_of(path: str, lines: dict[str, int]) -> int | None:
-    """Return the line of a path, or of the nearest place around it that has one."""
-    while path:
-        if path in lines:
-            return lines[path]
-        cut = max(path.rfind("."), path.rfind("["))
-        path = path[:cut] if cut > 0 else ""
-    return lines.get("")
+def listed(problems: Sequence[Problem], text: str) -> list[dict[str, Any]]:
+    """Return problems as JSON, in the order of the text's lines and with the line where there is one."""
+    found = [asdict(remark) for remark in remarks(text, [problem.as_json() for problem in problems])]
+    return [{key: value for key, value in entry.items() if value is not None} for entry in found]
