@@ -13,9 +13,12 @@ from orchestra.engine.names import NameCheck
 from orchestra.engine.precedence import Precedence, check_joins, find_precedence
 from orchestra.engine.report import Report
 from orchestra.engine.schema import BODY, SCHEMA
-from orchestra.engine.schemas import find_schema_problems, find_value_problems, place
+from orchestra.engine.schemas import find_schema_problems, find_value_problems, place, prepared
 from orchestra.engine.secrets import find_secrets
 from orchestra.errors import Problem
+
+_DEFINITION = prepared(SCHEMA)
+_BODY = prepared(BODY)
 
 Functions = Mapping[str, Mapping[str, Any]]
 
@@ -30,14 +33,14 @@ def analyse(definition: Any, functions: Functions | None = None) -> tuple[Graph 
     if problems:
         return None, problems
     report = Report()
-    report.extend(find_value_problems(SCHEMA, definition))
+    report.extend(find_value_problems(_DEFINITION, definition))
     if isinstance(definition.get("inputs"), dict):
         report.extend(find_schema_problems(definition["inputs"], "inputs"))
     graph = read_graph(definition, report)
     precedence: dict[str, Precedence] = {}
     for part in _graphs(graph):
         if part.outer is not None:
-            report.extend(find_value_problems(BODY, _body_of(part), part.path.removesuffix(".")))
+            report.extend(find_value_problems(_BODY, _body_of(part), part.path.removesuffix(".")))
         precedence[part.path] = find_precedence(part)
         check_joins(part, report)
         if functions is not None:

@@ -11,9 +11,10 @@ from orchestra.engine.limits import BODY_DEPTH
 from orchestra.engine.nodes import KINDS, Kind
 from orchestra.engine.plan import ERROR, OUT, Edge, Join
 from orchestra.engine.report import Report
-from orchestra.engine.schemas import find_value_problems
+from orchestra.engine.schemas import find_value_problems, prepared
 
 _CYCLE_NAMES = 20
+_CHECKERS = {name: prepared(kind.schema) for name, kind in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def _check_settings(kind: Kind, settings: Mapping[str, Any], path: str, report: 
         message = f"“{name}” of the kind “{kind.name}” is not available yet."
         report.add(f"{path}.{name}", "not_available_yet", message)
     rest = {name: value for name, value in settings.items() if name not in late}
-    found = [] if late and kind.has_body else find_value_problems(kind.schema, rest, path)
+    found = [] if late and kind.has_body else find_value_problems(_CHECKERS[kind.name], rest, path)
     report.extend(found)
     if found or late:
         return False

@@ -34,10 +34,18 @@ _FORMS = {
 }
 
 
-def find_value_problems(schema: Mapping[str, Any], value: Any, path: str = "") -> list[Problem]:
+def prepared(schema: Mapping[str, Any]) -> Draft202012Validator:
+    """Return a checker of a schema of our own that `find_value_problems` takes in its place, to be kept and reused."""
+    return Draft202012Validator(schema)
+
+
+def find_value_problems(
+    schema: Mapping[str, Any] | Draft202012Validator, value: Any, path: str = ""
+) -> list[Problem]:
     """Return where a value does not fit a JSON Schema, at most 50 problems; the schema may be anybody's."""
     try:
-        errors = _first(_validator(_text(schema)).iter_errors(value))
+        checker = schema if isinstance(schema, Draft202012Validator) else _validator(json.dumps(schema))
+        errors = _first(checker.iter_errors(value))
         return [problem for error in errors for problem in _problems(error, path)]
     except (RecursionError, Unresolvable, SchemaError):
         return [Problem(path, "bad_schema", "The schema refers to something that cannot be resolved.")]
@@ -85,10 +93,6 @@ def _first(errors: Iterator[ValidationError], most: int = _MOST) -> list[Validat
         if len(found) >= most:
             break
     return sorted(found, key=lambda error: [str(step) for step in error.absolute_path])
-
-
-def _text(schema: Mapping[str, Any]) -> str:
-    return json.dumps(schema)
 
 
 @lru_cache(maxsize=256)

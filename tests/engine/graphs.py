@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
+from orchestra.engine.compiler import find_problems
 from orchestra.engine.outcome import Done, Failed, Outcome
 from orchestra.engine.plan import PlanNode
 from orchestra.errors import ToolFailed
@@ -23,7 +24,10 @@ BODY = {
     "nodes": {"one": LLM, "two": {**HTTP, "needs": ["one"]}, "three": {**SHAPE, "needs": ["one"]}},
     "output": "{{ item }}",
 }
-MAP = {"kind": "map", "settings": {"items": [1, 2, 3], "concurrency": 2, "on_item_error": "collect", "body": BODY}}
+MAP = {
+    "kind": "map",
+    "settings": {"items": [1, 2, 3], "concurrency": 2, "on_item_error": "collect", "body": BODY},
+}
 KINDS = (LLM, LLM, HTTP, CALL, SHAPE, BRANCH, MAP)
 JOINS = ("any", "any", "any", "all", "done", "first")
 
@@ -68,3 +72,33 @@ def succeed(path: str, node: PlanNode, scope: Mapping[str, Any]) -> Outcome:
 def duration(path: str) -> float:
     """Whole seconds from 1 to 7, the same for the same path."""
     return 1.0 + crc32(path.encode()[::-1]) % 7
+
+
+def llm(prompt: str = "Hi", **more: Any) -> dict[str, Any]:
+    return {"kind": "llm", "settings": {"prompt": prompt}, **more}
+
+
+def each(nodes: Mapping[str, Any], output: Any = None, **more: Any) -> dict[str, Any]:
+    """A map over one item."""
+    return {
+        "kind": "map",
+        "settings": {"items": [1], "body": {"nodes": dict(nodes), "output": output}},
+        **more,
+    }
+
+
+def branch(*names: str, **more: Any) -> dict[str, Any]:
+    cases = [{"name": name, "when": "true"} for name in names]
+    return {"kind": "branch", "settings": {"cases": cases}, **more}
+
+
+def found(nodes: Mapping[str, Any], **more: Any) -> list[tuple[str, str]]:
+    """Return (path, code) of every problem of a definition with these nodes."""
+    problems = find_problems(definition_of(nodes, **more))
+    return [(problem.path, problem.code) for problem in problems]
+
+
+def message(nodes: Mapping[str, Any], **more: Any) -> str:
+    """Return the message of the only problem of a definition with these nodes."""
+    (problem,) = find_problems(definition_of(nodes, **more))
+    return problem.message

@@ -97,7 +97,9 @@ def test_the_path_of_a_duplicate_key_is_named() -> None:
 
 
 def test_lines_of_paths_are_found_for_editors() -> None:
-    text = "orchestra: 1\nnodes:\n  a:\n    kind: llm\n    needs: [b,\n      c]\n    settings:\n      - {x: 1}\n"
+    text = (
+        "orchestra: 1\nnodes:\n  a:\n    kind: llm\n    needs: [b,\n      c]\n    settings:\n      - {x: 1}\n"
+    )
 
     lines = line_numbers(text)
 
