@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -48,12 +49,12 @@ class User(AbstractUser):
         "Team", through="Membership", related_name="members"
     )
 
-    class Meta(AbstractUser.Meta):
+    class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = [
             models.UniqueConstraint(
-                models.functions.Lower("email"), name="user_email_unique", condition=~models.Q(email="")
+                Lower("email"), name="user_email_unique", condition=~models.Q(email="")
             )
         ]
 

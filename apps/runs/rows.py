@@ -280,9 +280,8 @@ def _FALSE() -> str:  # noqa: N802  (a constant that depends on the database)
 
 def _when(value: Any) -> datetime | None:
     """Return a time as the driver gave it: aware already, or SQLite's, which is naive and in UTC."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+    at: datetime | None = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 _NODE_LIST = ", ".join(NODE_COLUMNS)
