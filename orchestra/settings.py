@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from csp.constants import NONCE, NONE, SELF
@@ -36,7 +37,7 @@ elif not REDIS_URL and BROKER_URL.startswith("redis"):
     REDIS_URL = BROKER_URL
 
 INSTALLED_APPS = [
-    "daphne",
+    *(["daphne"] if "runserver" in sys.argv else []),  # Twisted costs every other process 13 MB
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
