@@ -45,7 +45,7 @@ def _one(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNod
     output, output_is_cut = as_json(row.output)
     context = {
         "row": row,
-        "drawn": drawn.get(template_path(path)),
+        "kind": row.kind,
         "title": _title(path, drawn),
         "trail": _trail(path, drawn),
         "text": _text_of(row.output),
@@ -79,7 +79,7 @@ def _runs_of(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, Draw
         found = found.filter(owner=owner)
     return {
         "row": None,
-        "drawn": drawn[path],
+        "kind": drawn[path].kind,
         "title": drawn[path].title,
         "trail": _trail(owner, drawn, is_whole=True),
         **_items(request, run, found),
