@@ -11,15 +11,15 @@ from typing import Any, Literal
 from orchestra.llm.client import Message
 from orchestra.llm.extract import sentences, words_of
 
-Intent = Literal["summary", "score", "compose", "outline", "keywords", "title", "reply"]
+Intent = Literal["summary", "score", "rewrite", "compose", "outline", "keywords", "title", "reply"]
 
 PATTERNS: tuple[tuple[Intent, str], ...] = (
     ("score", r"\b(?:scor\w*|rat(?:e|ing)s?|grade|assess|evaluate)\b|打分|评分"),
     ("summary", r"\b(?:summar\w+|condense|shorten|abstract|gist|tl;?dr|brief summary)\b|摘要|总结|概括"),
+    ("rewrite", r"\b(?:rewrite|rephrase|improve|revise|polish)\b|改写|润色|改进"),
     (
         "compose",
-        r"\b(?:brief(?! summary)|report|article|memo|post|compose|rewrite|improve|revise)\b"
-        r"|简报|报告|改写|润色",
+        r"\b(?:brief(?! summary)|report|article|memo|post|compose)\b|简报|报告",
     ),
     (
         "outline",

@@ -65,6 +65,23 @@ def sentences(text: str) -> tuple[Sentence, ...]:
     return tuple(found)
 
 
+def is_sentence(text: str) -> bool:
+    """Say whether a text ends as a sentence does; titles and salutations do not."""
+    return text.rstrip("\"'”’)]")[-1:] in tuple(".!?。！？…")
+
+
+def joined(chosen: Sequence[str]) -> str:
+    """Return sentences as running text; titles keep their own lines, Chinese needs no spaces."""
+    parts = [one if not is_sentence(one) else one + ("" if is_chinese(one) else " ") for one in chosen]
+    return "".join(part if is_sentence(part.rstrip()) else f"{part}\n" for part in parts).strip()
+
+
+def measured(text: str) -> str:
+    """Return what can be counted in a text, in words."""
+    words = words_of(text)
+    return f"{len(words)} words, {len(set(words))} different ones, in {len(sentences(text))} sentences."
+
+
 def best_sentences(text: str, count: int) -> list[str]:
     """Return the `count` sentences that say most, in the order of the text, without near repeats."""
     everything = sentences(text)
@@ -180,8 +197,9 @@ def _score(sentence: Sentence, weights: dict[str, float]) -> float:
     substance = sum(weights.get(term, 0.0) for term in terms) / math.sqrt(len(terms) + 3)
     shape = math.exp(-(((length - 22) / 20) ** 2))
     position = 1.0 + (0.25 if sentence.place == 0 else 0.0) + (0.25 if sentence.paragraph == 0 else 0.0)
+    title = 1.0 if is_sentence(sentence.text) else 0.2
     question = 0.6 if sentence.text.rstrip("\"'”’)")[-1:] in "?？" else 1.0
-    return substance * (0.4 + 0.6 * shape) * position * question
+    return substance * (0.4 + 0.6 * shape) * position * question * title
 
 
 def _overlap(one: str, other: str) -> float:

@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestra.llm.brief import Brief
-from orchestra.llm.extract import best_sentences, is_chinese, keywords, quality, sentences, title_of, words_of
+from orchestra.llm.extract import (
+    best_sentences,
+    is_chinese,
+    keywords,
+    measured,
+    quality,
+    sentences,
+    title_of,
+    words_of,
+)
 
 DEPTH = 12
 FORMATS = {
@@ -25,6 +34,7 @@ SCORES = re.compile(r"scor|rating|grade|quality|confidence|rank|level", re.IGNOR
 COUNTS = re.compile(r"words?$|word_?count|length", re.IGNORECASE)
 TITLES = re.compile(r"title|name|headline|subject|topic$", re.IGNORECASE)
 TERMS = re.compile(r"tag|keyword|topics|label|categor", re.IGNORECASE)
+REASONS = re.compile(r"reason|why|explan|justif|comment", re.IGNORECASE)
 LANGUAGES = re.compile(r"^lang", re.IGNORECASE)
 
 
@@ -134,7 +144,9 @@ class _Filler:
             return _sized("zh" if is_chinese(self._text) else "en", schema)
         if TERMS.search(name):
             return _sized(", ".join(keywords(self._text, 3)), schema)
-        count = 1 if re.search(r"reason|why|quote|sentence|comment", name, re.IGNORECASE) else 2
+        if REASONS.search(name):
+            return _sized(f"Measured: {measured(self._text)}", schema)
+        count = 1 if re.search(r"quote|sentence", name, re.IGNORECASE) else 2
         return _sized(" ".join(best_sentences(self._text, count)), schema)
 
     def _number(self, schema: Mapping[str, Any], name: str, depth: int) -> int | float:

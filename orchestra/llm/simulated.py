@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,13 +16,25 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from orchestra.errors import ModelTimeout, ModelUnavailable, NodeFailure
 from orchestra.llm.brief import Brief, read_brief
 from orchestra.llm.client import Chunk, Finish, Message, ModelRequest, TextDelta
-from orchestra.llm.extract import best_sentences, is_chinese, keywords, quality, sentences, title_of, words_of
+from orchestra.llm.extract import (
+    best_sentences,
+    is_chinese,
+    is_sentence,
+    joined,
+    keywords,
+    measured,
+    quality,
+    sentences,
+    title_of,
+    words_of,
+)
 from orchestra.llm.fit import fit
 from orchestra.llm.script import Script, take_directives
 from orchestra.llm.tokens import count_tokens, pieces
 from orchestra.llm.wire import error_for
 
 MODELS = ("simulated-1", "simulated-2")
+BRIEF_LABELS = ("In short", "Key points", "Figures", "Conclusion")
 TICK_SECONDS = 0.05
 AT_ONCE = 64
 
@@ -144,14 +157,20 @@ def _summary(brief: Brief) -> str:
             chosen.pop()
         if len(words_of(chosen[0])) > brief.max_words and not is_chinese(brief.document):
             chosen = [" ".join(chosen[0].split()[: brief.max_words]) + "…"]
-    separator = "" if is_chinese(brief.document) else " "
-    return separator.join(chosen) or brief.document.strip()
+    return joined(chosen) or brief.document.strip()
 
 
 def _score(brief: Brief) -> str:
-    score = quality(brief.document)
-    count = len(words_of(brief.document))
-    return f"{score:g}\n\nMeasured on {count} words in {len(sentences(brief.document))} sentences."
+    return f"{quality(brief.document):g}\n\nMeasured: {measured(brief.document)}"
+
+
+def _rewrite(brief: Brief) -> str:
+    """Keep the sentences that say most, without repeats, in paragraphs of three."""
+    count = max(3, round(len(sentences(brief.document)) * 0.7))
+    chosen = [one for one in best_sentences(brief.document, brief.count or count) if is_sentence(one)]
+    return (
+        "\n\n".join(joined(chosen[start : start + 3]) for start in range(0, len(chosen), 3)) or brief.document
+    )
 
 
 def _outline(brief: Brief) -> str:
@@ -170,14 +189,24 @@ def _compose(brief: Brief) -> str:
     figures = [
         one.text
         for one in sentences(document)
-        if any(c.isdigit() for c in one.text) and one.text not in (*in_short, *points)
+        if any(c.isdigit() for c in one.text)
+        and is_sentence(one.text)
+        and one.text not in (*in_short, *points)
     ]
-    labels = ("概要", "要点", "数据") if is_chinese(document) else ("In short", "Key points", "Figures")
-    parts = [f"# {title_of(document)}", f"**{labels[0]}.** {' '.join(in_short)}"]
+    labels = ("概要", "要点", "数据", "结论") if is_chinese(document) else BRIEF_LABELS
+    parts = [f"# {title_of(document)}", f"**{labels[0]}.** {joined(in_short)}"]
     for label, lines in ((labels[1], points), (labels[2], figures[:3])):
         if lines:
             parts.append(f"## {label}\n\n" + "\n".join(f"- {line}" for line in lines))
+    if re.search(r"conclu|结论", brief.instruction, re.IGNORECASE):
+        parts.append(f"## {labels[3]}\n\n{_conclusion(document)}")
     return "\n\n".join(parts)
+
+
+def _conclusion(document: str) -> str:
+    """Return the best sentence of the last quarter: texts tend to conclude at their end."""
+    last = [one.text for one in sentences(document)]
+    return joined(best_sentences(" ".join(last[len(last) * 3 // 4 :]), 1))
 
 
 def _reply(brief: Brief) -> str:
@@ -193,6 +222,7 @@ def _reply(brief: Brief) -> str:
 _WRITERS: dict[str, Callable[[Brief], str]] = {
     "summary": _summary,
     "score": _score,
+    "rewrite": _rewrite,
     "compose": _compose,
     "outline": _outline,
     "keywords": _keywords,

@@ -133,6 +133,33 @@ async def test_a_brief_is_well_formed_markdown_of_the_given_parts(say: Any) -> N
     assert '["' not in text
 
 
+async def test_a_brief_concludes_when_asked(say: Any) -> None:
+    plain = await say(f"Compose a brief:\n\n{DOCUMENT}")
+    concluding = await say(f"Compose a brief with a conclusion:\n\n{DOCUMENT}")
+
+    assert "## Conclusion" not in plain
+    assert concluding.rpartition("## Conclusion\n\n")[2] in DOCUMENT.replace("\n", " ")
+
+
+async def test_a_rewrite_is_running_text_of_the_documents_sentences(say: Any) -> None:
+    text = await say(f"Rewrite this so that it is clearer:\n\n{DOCUMENT}")
+
+    assert "#" not in text
+    assert len(text.split("\n\n")) >= 2
+    assert "The town has three bridges over the river." in text
+
+
+async def test_title_lines_stay_lines_and_out_of_summaries(say: Any) -> None:
+    titles = "THE PAPER No. 10\n\nTo the People of the State:"
+    body = "The bridge over the river is old. It carries many trains every day."
+
+    assert await say(f"Summarise this part:\n\n{titles}") == "THE PAPER No. 10\nTo the People of the State:"
+    assert (
+        await say(f"Summarise in one sentence:\n\n{titles}\n\n{body}") == "The bridge over the river is old."
+    )
+    assert title_of(f"{titles}\n\n{body}") == "THE PAPER No. 10"
+
+
 async def test_an_outline_and_keywords_have_the_count_that_was_asked(say: Any) -> None:
     outline = await say(f"List three key points:\n\n{DOCUMENT}")
     words = await say(f"Give 4 keywords:\n\n{DOCUMENT}")
