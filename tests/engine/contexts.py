@@ -1,0 +1,103 @@
+"""A context for attempts in tests: records what a kind does with the world, answers as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestra.engine.outcome import ItemResult
+from orchestra.engine.plan import Join, PlanNode, Retry
+from orchestra.llm.client import Chunk, Finish, ModelRequest, ModelTarget, TextDelta
+
+
+def plan_node(kind: str, settings: Mapping[str, Any], **more: Any) -> PlanNode:
+    fields: dict[str, Any] = {
+        "id": "n",
+        "kind": kind,
+        "title": "n",
+        "queue": "io",
+        "settings": settings,
+        "when": None,
+        "join": Join(),
+        "needs": (),
+        "retry": Retry(max=2, base=1, jitter=False),
+        "timeout": None,
+        "on_error": "fail",
+        "priority": None,
+        "reads": (),
+        "segment": 0,
+    }
+    return PlanNode(**{**fields, **more})
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+
+@dataclass
+class Http:
+    answer: Answer
+    requests: list[dict[str, Any]] = field(default_factory=list)
+
+    async def request(self, method: str, url: str, **more: Any) -> Answer:
+        self.requests.append({"method": method, "url": url, **more})
+        return self.answer
+
+
+@dataclass
+class Model:
+    """A model client that says the same texts every time, one per call."""
+
+    texts: list[str]
+    error: Exception | None = None
+    requests: list[ModelRequest] = field(default_factory=list)
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk]:
+        self.requests.append(request)
+        text = self.texts[min(len(self.requests), len(self.texts)) - 1]
+        yield TextDelta(text)
+        if self.error is not None:
+            raise self.error
+        yield Finish("stop", 10, 5)
+
+
+@dataclass
+class FakeContext:
+    node: PlanNode
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    path: str = "n"
+    attempt: int = 1
+    items: Sequence[ItemResult] | None = None
+    failures: Sequence[Mapping[str, Any]] = ()
+    http: Http = field(default_factory=lambda: Http(Answer()))
+    model: Model = field(default_factory=lambda: Model(["Hello"]))
+    function: Callable[[str, Mapping[str, Any]], Any] = lambda name, arguments: arguments
+    emitted: list[str] = field(default_factory=list)
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"run/{self.path}"
+
+    async def emit(self, text: str) -> None:
+        self.emitted.append(text)
+
+    async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
+        self.asked.append(settings)
+        return [ModelTarget(self.model, "m1", "main", system="You are brief.", prices=(1.0, 2.0))]
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        return self.function(name, arguments)
+
+
+def context(
+    kind: str, settings: Mapping[str, Any], scope: Mapping[str, Any] | None = None, **more: Any
+) -> FakeContext:
+    """Return a context for a node; keywords that a PlanNode has go to the node, the others to the context."""
+    of_node = {name: value for name, value in more.items() if name in PlanNode.__dataclass_fields__}
+    rest = {name: value for name, value in more.items() if name not in of_node}
+    return FakeContext(plan_node(kind, settings, **of_node), scope or {}, **rest)
