@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,10 @@ def as_yaml(definition: Mapping[str, Any]) -> str:
     )
 
 
+CORE_NUMBER = re.compile(r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+)\Z")
+"""What YAML 1.2 takes for a number. The library knows 1.1 only and would leave text like `1e3` without quotes."""
+
+
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -59,6 +64,7 @@ def _text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", CORE_NUMBER, list("-+.0123456789"))
 
 
 def _ordered_definition(definition: Mapping[str, Any]) -> dict[str, Any]:

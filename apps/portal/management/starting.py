@@ -22,7 +22,7 @@ def find_workflow(key: str, team: str | None) -> Workflow:
     if team:
         rows = rows.filter(team__slug=team)
     try:
-        found = list(rows.filter(pk=UUID(key)))
+        found: list[Workflow] = list(rows.filter(pk=UUID(key)))
     except ValueError:
         found = list(rows.filter(slug=key)[:10])
     if len(found) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from rest_framework.renderers import JSONRenderer
@@ -97,7 +97,7 @@ class Command(BaseCommand):
         if is_json:
             self._print_json(ended)
         else:
-            show_result(ended, Console(file=self.stdout))
+            show_result(ended, Console(file=cast("IO[str]", self.stdout)))
         if ended.status != RunStatus.SUCCEEDED:
             sys.exit(1)
 
