@@ -30,9 +30,9 @@ EXACT = {
     "transition-smooth": "300ms ease-in-out",
 }
 STOPS = (50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950)
+INKS = ("text", "text-muted", "text-subtle", "accent", "second", "success", "warning", "error")
 TEXT_PAIRS = [
-    *[(text, ground) for text in ("text", "text-muted", "text-subtle", "accent", "second", "success", "warning", "error")
-      for ground in ("bg", "surface", "surface-raised")],
+    *[(ink, ground) for ink in INKS for ground in ("bg", "surface", "surface-raised")],
     ("text", "surface-sunken"),
     ("text-muted", "surface-sunken"),
     ("text-muted", "neutral-soft"),
@@ -50,7 +50,7 @@ TEXT_PAIRS = [
     ("on-accent", "accent-fill"),
     ("on-accent", "accent-fill-hover"),
     ("on-error", "error-fill"),
-]  # fmt: skip
+]
 CONTROL_PAIRS = [("border-control", "surface"), ("focus", "surface"), ("focus", "bg")]
 
 
