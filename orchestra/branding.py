@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +19,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Orchestra",
     "SITE_SUBHEADER": _("Operators"),
     "SITE_SYMBOL": "hub",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("favicon.svg")}
+    ],
     "SITE_URL": "/",
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "apps.portal.dashboard.dashboard",
@@ -72,6 +77,12 @@ UNFOLD: dict[str, Any] = {
                     _link(_("Workers"), "memory", "runs_worker_changelist"),
                     _link(_("Events"), "list_alt", "runs_event_changelist"),
                     _link(_("Changes in the admin"), "history", "admin_logentry_changelist"),
+                    {
+                        "title": "Flower",
+                        "icon": "local_florist",
+                        "link": reverse_lazy("flower"),
+                        "permission": lambda request: bool(settings.ORCHESTRA_FLOWER_URL),
+                    },
                 ],
             },
         ],

@@ -34,6 +34,7 @@ from orchestra.admin import BigTableAdmin, ProductAdmin, ReadOnly, act_on_each, 
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # allauth's own way
 admin.site.unregister(Group)
+admin.site.index_title = _("Dashboard")
 
 
 class MembershipInline(TabularInline):  # type: ignore[misc]  # the theme is untyped

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
 
 from apps.accounts.models import User
 from apps.accounts.rights import as_operator
@@ -16,11 +17,21 @@ from apps.runs.actions import cancel_run
 from apps.runs.models import CanvasPart, Event, NodeRun, Run, Worker
 from orchestra.admin import BigTableAdmin, ProductAdmin, ReadOnly, act_on_each, pretty_json
 
+STATUS_LABELS = {
+    "queued": "info",
+    "pending": "info",
+    "running": "info",
+    "waiting": "warning",
+    "paused": "warning",
+    "succeeded": "success",
+    "failed": "danger",
+}
+
 
 @admin.register(Run)
 class RunAdmin(ReadOnly, BigTableAdmin):
     list_display = [
-        "__str__", "team", "status", "progress", "origin", "started_by", "created_at", "finished_at", "cost",
+        "__str__", "team", "shown_status", "progress", "origin", "started_by", "created_at", "finished_at", "cost",
     ]  # fmt: skip
     list_filter = ["status", "origin", "priority"]
     list_select_related = ["workflow", "team", "started_by"]
@@ -39,6 +50,10 @@ class RunAdmin(ReadOnly, BigTableAdmin):
         match = request.resolver_match
         is_list = match is not None and match.url_name == "runs_run_changelist"
         return rows.defer("input", "output") if is_list else rows
+
+    @display(description=_("status"), label=STATUS_LABELS)  # type: ignore[untyped-decorator]  # the theme's
+    def shown_status(self, run: Run) -> tuple[str, str]:
+        return run.status, run.get_status_display()
 
     @admin.display(description=_("nodes"))
     def progress(self, run: Run) -> str:
@@ -73,7 +88,7 @@ class NodeRunAdmin(ReadOnly, BigTableAdmin):
         "run_id",
         "kind",
         "queue",
-        "status",
+        "shown_status",
         "attempt",
         "worker",
         "started_at",
@@ -95,6 +110,10 @@ class NodeRunAdmin(ReadOnly, BigTableAdmin):
         match = request.resolver_match
         is_list = match is not None and match.url_name == "runs_noderun_changelist"
         return rows.defer("input", "output", "item", "attempts") if is_list else rows
+
+    @display(description=_("status"), label=STATUS_LABELS)  # type: ignore[untyped-decorator]  # the theme's
+    def shown_status(self, node: NodeRun) -> tuple[str, str]:
+        return node.status, node.get_status_display()
 
     @admin.display(description=_("input"))
     def shown_input(self, node: NodeRun) -> SafeString:

@@ -133,6 +133,9 @@ def test_staff_see_the_page_without_flowers_careless_headers(
     assert "flower" not in answer.cookies
     assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
     assert "unsafe-eval" not in answer["Content-Security-Policy"]
+    scripts = next(part for part in answer["Content-Security-Policy"].split(";") if "script-src" in part)
+    assert "unsafe-inline" not in scripts
+    assert "sha256-A0YIP5A+DKoseGAUTHRoMPDkKPK5cKzfYH3mjcCKtj8=" in scripts
     assert answer["X-Content-Type-Options"] == "nosniff"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
@@ -81,13 +81,15 @@ def test_strangers_are_sent_to_the_login(client: Client, rows: SimpleNamespace) 
     for model in registered():
         answer = client.get(listing(model))
         assert answer.status_code == 302
-        assert answer["Location"].startswith(f"/{settings.ADMIN_URL}login/")
-    login = client.get(f"/{settings.ADMIN_URL}login/", {"next": f"/{settings.ADMIN_URL}"})
-    assert login["Location"].startswith(f"/accounts/login/?next=%2F{settings.ADMIN_URL.rstrip('/')}")
+        assert answer["Location"].startswith(f"/{django_settings.ADMIN_URL}login/")
+    login = client.get(f"/{django_settings.ADMIN_URL}login/", {"next": f"/{django_settings.ADMIN_URL}"})
+    assert login["Location"].startswith(f"/accounts/login/?next=%2F{django_settings.ADMIN_URL.rstrip('/')}")
 
 
 def test_the_admin_has_no_password_door_of_its_own(client: Client, root: User) -> None:
-    answer = client.post(f"/{settings.ADMIN_URL}login/", {"username": "root", "password": "correct horse"})
+    answer = client.post(
+        f"/{django_settings.ADMIN_URL}login/", {"username": "root", "password": "correct horse"}
+    )
 
     assert answer.status_code == 302
     assert "_auth_user_id" not in client.session
@@ -166,7 +168,7 @@ def test_the_next_page_of_runs_opens(operator: Client, rows: SimpleNamespace) ->
 
 
 def test_the_face_is_ours(operator: Client) -> None:
-    page = operator.get(f"/{settings.ADMIN_URL}").content.decode()
+    page = operator.get(f"/{django_settings.ADMIN_URL}").content.decode()
 
     assert "Orchestra" in page
     assert "Django administration" not in page
@@ -174,7 +176,7 @@ def test_the_face_is_ours(operator: Client) -> None:
 
 
 def test_the_admin_loads_nothing_from_elsewhere(operator: Client, rows: SimpleNamespace) -> None:
-    pages = [f"/{settings.ADMIN_URL}", listing(Run), detail(rows.run), listing(User)]
+    pages = [f"/{django_settings.ADMIN_URL}", listing(Run), detail(rows.run), listing(User)]
 
     for page in pages:
         text = operator.get(page).content.decode()
@@ -186,7 +188,7 @@ def test_the_admin_speaks_both_languages(operator: Client, root: User, rows: Sim
     root.language = "zh-hans"
     root.save()
 
-    answer = operator.get(f"/{settings.ADMIN_URL}")
+    answer = operator.get(f"/{django_settings.ADMIN_URL}")
 
     assert answer.status_code == 200
     assert answer["Content-Language"] == "zh-hans"
@@ -227,3 +229,14 @@ def test_somebody_with_view_rights_reads_and_changes_nothing(
     after = {model: list(model.objects.order_by("pk").values()) for model in before}
     assert after == before
     assert not User.objects.filter(username="forged").exists()
+
+
+def test_flower_is_offered_where_there_is_one(operator: Client, settings: Any) -> None:
+    settings.ORCHESTRA_FLOWER_URL = ""
+    without = operator.get("/admin/").content.decode()
+
+    settings.ORCHESTRA_FLOWER_URL = "http://127.0.0.1:5555/flower"
+    with_one = operator.get("/admin/").content.decode()
+
+    assert 'href="/flower/"' not in without
+    assert 'href="/flower/"' in with_one
