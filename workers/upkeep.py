@@ -20,7 +20,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.runs.actions import upkeep as passes
-from apps.runs.models import Worker
+from apps.runs.models import Leadership
 from orchestra.celery import app
 from workers import telemetry
 
@@ -51,15 +51,13 @@ class Upkeep:
     def _leads(self) -> bool:
         """Take or renew the leader's lease."""
         now = timezone.now()
-        free = Q(queues=self.name) | Q(seen_at__lt=now - LEADER_LEASE)
-        if Worker.objects.filter(free, pk=LEADER).update(
-            queues=self.name, seen_at=now, pool="beat", lost_at=None
-        ):
+        free = Q(holder=self.name) | Q(seen_at__lt=now - LEADER_LEASE)
+        if Leadership.objects.filter(free, pk=LEADER).update(holder=self.name, seen_at=now):
             return True
-        if Worker.objects.filter(pk=LEADER).exists():
+        if Leadership.objects.filter(pk=LEADER).exists():
             return False
         try:
-            Worker.objects.create(pk=LEADER, queues=self.name, seen_at=now, pool="beat", slots=0, version="")
+            Leadership.objects.create(pk=LEADER, holder=self.name, seen_at=now)
         except IntegrityError:
             return False
         return True

@@ -250,6 +250,21 @@ class Worker(models.Model):
         return self.name
 
 
+class Leadership(models.Model):
+    """Who does what only one process may do at a time; free again when its holder has been silent for seconds."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    holder = models.CharField(_("holder"), max_length=80)
+    seen_at = models.DateTimeField(_("seen at"))
+
+    class Meta:
+        verbose_name = _("leadership")
+        verbose_name_plural = _("leaderships")
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.holder}"
+
+
 class CanvasPart(models.Model):
     """A member of a chord's header that has ended, where no Redis counts them; the empty member holds the size."""
 

@@ -252,6 +252,8 @@ class RedisSource:
     async def _read(self, connection: Any) -> None:
         while self._listener is not None:
             answer = await connection.read_response(timeout=SILENCE_SECONDS, disconnect_on_error=False)
+            if answer is None:
+                raise TimeoutError("Redis is silent.")
             if isinstance(answer, list) and len(answer) == 3:
                 self._answer(*answer)
 
