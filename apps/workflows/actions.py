@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import Role, Team, User
 from apps.accounts.rights import require
@@ -100,9 +101,9 @@ def create_workflow(
         raise InvalidWorkflow(problems=draft.problems)
     name = name or str(draft.definition.get("name") or "")[:120]
     if not name.strip():
-        raise InvalidInput(problems=[Problem("name", "required", "A workflow needs a name.")])
+        raise InvalidInput(problems=[Problem("name", "required", _("A workflow needs a name."))])
     if slug is not None and not is_slug(slug):
-        message = "Use lower-case letters, digits, '-' and '_', starting with a letter or digit."
+        message = _("Use lower-case letters, digits, “-” and “_”, starting with a letter or digit.")
         raise InvalidInput(problems=[Problem("slug", "invalid", message)])
     fields = _draft_fields(draft) | {"description": description, "tags": list(tags), "created_by": by}
     return _insert(team=team, name=name, slug=slug, fields=fields)
@@ -148,7 +149,7 @@ def update_workflow(
     """
     require(by, workflow.team_id, Role.EDITOR)
     if name is not None and not name.strip():
-        raise InvalidInput(problems=[Problem("name", "required", "A workflow needs a name.")])
+        raise InvalidInput(problems=[Problem("name", "required", _("A workflow needs a name."))])
     locked = _locked(workflow, revision)
     given = {"name": name, "description": description, "tags": None if tags is None else list(tags)}
     return _update(locked, **{field: value for field, value in given.items() if value is not None})
@@ -198,7 +199,9 @@ def restore_version(*, version: WorkflowVersion, by: User) -> WorkflowVersion:
         text=version.text or None,
         by=by,
     )
-    return publish(workflow=workflow, note=f"Version {version.number} restored", by=by)
+    return publish(
+        workflow=workflow, note=_("Version %(number)s restored") % {"number": version.number}, by=by
+    )
 
 
 @transaction.atomic
@@ -273,7 +276,7 @@ def _locked(workflow: Workflow, revision: int | None) -> Workflow:
     """Return the workflow's row, locked. Raises StaleRevision, Conflict (archived)."""
     locked: Workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
     if locked.archived_at is not None:
-        raise Conflict("This workflow is archived.")
+        raise Conflict(_("This workflow is archived."))
     if revision is not None and locked.revision != revision:
         raise StaleRevision
     return locked
@@ -289,15 +292,16 @@ def _update(workflow: Workflow, **fields: Any) -> Workflow:
 
 def _insert(*, team: Team, name: str, slug: str | None, fields: Mapping[str, Any]) -> Workflow:
     """Insert a workflow under its slug, or a free one; another insert may take that at the same time."""
-    for _ in range(SLUG_RACES):
+    for _attempt in range(SLUG_RACES):
         chosen = slug or free_slug(team.pk, name)
         try:
             with transaction.atomic():
                 return Workflow.objects.create(team=team, name=name, slug=chosen, **fields)
         except IntegrityError as error:
             if slug is not None:
-                raise Conflict(f"There is a workflow with the short name {slug!r} already.") from error
-    raise Conflict("No free short name was found; give one.")
+                message = _("There is a workflow with the short name “%(slug)s” already.") % {"slug": slug}
+                raise Conflict(message) from error
+    raise Conflict(_("No free short name was found; give one."))
 
 
 def _freeze(
