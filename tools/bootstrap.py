@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MINIMUM = (3, 11)
 NEWER = ("python3.13", "python3.12", "python3.11")
 RUNTIME, DEVELOPMENT = "requirements.lock", "requirements-dev.lock"
+CHECK = "import django"
 SYSTEM_PROGRAMS = {"chromium": "chromium", "msgfmt": "gettext"}
 NEVER_IMPORTED = r"/(tests?|testing|_vendor|pip|setuptools|locale|lexers|styles)/"
 NETWORK_SIGNS = (
@@ -115,7 +116,7 @@ def stands(venv: Path, root: Path, lock: str) -> bool:
     return (
         stamp.get("place") == str(venv)
         and stamp.get(lock) == digest(root / lock)
-        and _run([str(venv / "bin" / "python"), "-c", "import django"]).returncode == 0
+        and _run([str(venv / "bin" / "python"), "-c", CHECK]).returncode == 0
     )
 
 

@@ -25,8 +25,8 @@ class Installation:
 
     def __init__(self, var: Path, command: list[str], **environment: str) -> None:
         self.var = var
-        self.output = var / "output.txt"
-        with self.output.open("ab") as sink:
+        self.output = var / f"output-{len(list(var.glob('output-*')))}.txt"
+        with self.output.open("wb") as sink:
             self.process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=ROOT,
@@ -50,7 +50,7 @@ class Installation:
         return int((self.var / "run" / f"{name}.pid").read_text())
 
     def wait_until_ready(self) -> Installation:
-        wait_until(lambda: self.is_ready() or self.process.poll() is not None, self.said)
+        wait_until(lambda: self.is_ready() or self.process.poll() is not None, self.said, 120)
         assert self.process.poll() is None, self.said()
         return self
 
@@ -66,9 +66,9 @@ class Installation:
         self.process.wait(PATIENCE_SECONDS)
 
 
-def wait_until(holds: Any, explain: Any = str) -> None:
-    """Return once `holds()` is true; fail with `explain()` when that takes too long."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def wait_until(holds: Any, explain: Any = str, patience: float = PATIENCE_SECONDS) -> None:
+    """Return once `holds()` is true; fail with `explain()` when that takes longer than `patience` seconds."""
+    deadline = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < deadline, explain()
         time.sleep(0.02)
