@@ -40,6 +40,10 @@ STOP = frozenset(
 )
 
 
+MOST_CHOSEN = 60
+"""Sentences taken at most: comparing each with the chosen ones must stay cheap for long texts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """One sentence and where it stands: `paragraph` from 0, `place` within it, `order` in the whole text."""
@@ -85,13 +89,15 @@ def measured(text: str) -> str:
 def best_sentences(text: str, count: int) -> list[str]:
     """Return the `count` sentences that say most, in the order of the text, without near repeats."""
     everything = sentences(text)
-    weights = _weights(everything)
-    ranked = sorted(everything, key=lambda one: (-_score(one, weights), one.order))
+    terms = [frozenset(_terms(one.text)) for one in everything]
+    weights = _weights(terms)
+    ranked = sorted(everything, key=lambda one: (-_score(one, terms[one.order], weights), one.order))
     chosen: list[Sentence] = []
     for candidate in ranked:
-        if len(chosen) >= count:
+        if len(chosen) >= min(count, MOST_CHOSEN):
             break
-        if not any(_overlap(candidate.text, other.text) > 0.6 for other in chosen):
+        own = terms[candidate.order]
+        if not any(_overlap(own, terms[other.order]) > 0.6 for other in chosen):
             chosen.append(candidate)
     return [one.text for one in sorted(chosen, key=lambda one: one.order)]
 
@@ -182,15 +188,14 @@ def _terms(text: str) -> list[str]:
     return found
 
 
-def _weights(everything: Sequence[Sentence]) -> dict[str, float]:
+def _weights(terms: Sequence[frozenset[str]]) -> dict[str, float]:
     frequency: Counter[str] = Counter()
-    for one in everything:
-        frequency.update(set(_terms(one.text)))
+    for own in terms:
+        frequency.update(own)
     return {term: math.log1p(number) for term, number in frequency.items()}
 
 
-def _score(sentence: Sentence, weights: dict[str, float]) -> float:
-    terms = set(_terms(sentence.text))
+def _score(sentence: Sentence, terms: frozenset[str], weights: dict[str, float]) -> float:
     length = len(words_of(sentence.text))
     if not terms or length < 4:
         return 0.0
@@ -202,6 +207,5 @@ def _score(sentence: Sentence, weights: dict[str, float]) -> float:
     return substance * (0.4 + 0.6 * shape) * position * question * title
 
 
-def _overlap(one: str, other: str) -> float:
-    a, b = set(_terms(one)), set(_terms(other))
-    return len(a & b) / max(1, min(len(a), len(b)))
+def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / max(1, min(len(one), len(other)))

@@ -13,7 +13,7 @@ from aiohttp import web
 from orchestra.llm.client import ModelRequest
 from orchestra.llm.dialects import ChatDialect, Dialect, MessagesDialect
 from orchestra.llm.script import Script, take_directives
-from orchestra.llm.simulated import MODELS, compose_answer, limited, paced, tokens_in
+from orchestra.llm.simulated import MODELS, answer_to, limited, paced, tokens_in
 from orchestra.llm.tokens import count_tokens
 
 SCRIPT = web.AppKey("script", Script)
@@ -66,7 +66,7 @@ async def _answer(request: web.Request, dialect: Dialect) -> web.StreamResponse:
     kind, _, detail = failure.partition(":")
     if kind in _BROKEN or kind.isdigit():
         return _broken(request, kind, detail)
-    text, reason = limited(compose_answer(asked, messages, script), asked.max_tokens)
+    text, reason = limited(await answer_to(asked, messages, script), asked.max_tokens)
     usage = (tokens_in(messages), count_tokens(text))
     if not body.get("stream"):
         await asyncio.sleep(sum(pause for _, pause in paced(text, script, asked)))

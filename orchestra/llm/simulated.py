@@ -37,6 +37,8 @@ MODELS = ("simulated-1", "simulated-2")
 BRIEF_LABELS = ("In short", "Key points", "Figures", "Conclusion")
 TICK_SECONDS = 0.05
 AT_ONCE = 64
+READ_IN_PASSING = 20_000
+"""Characters that are read in a few milliseconds."""
 
 
 class SimulatedClient:
@@ -52,7 +54,7 @@ class SimulatedClient:
         failure = script.failure(request.attempt)
         await clock.sleep(float("inf") if failure in ("silence", "timeout") else script.latency)
         cut = _raise_scripted(failure)
-        text, reason = limited(compose_answer(request, messages, script), request.max_tokens)
+        text, reason = limited(await answer_to(request, messages, script), request.max_tokens)
         for number, (piece, pause) in enumerate(paced(text, script, request)):
             if number == cut:
                 raise ModelUnavailable("The stream was cut before the answer was complete.")
@@ -61,6 +63,13 @@ class SimulatedClient:
         if cut is not None:
             raise ModelUnavailable("The stream was cut before the answer was complete.")
         yield Finish(reason, tokens_in(messages), count_tokens(text), request.model)
+
+
+async def answer_to(request: ModelRequest, messages: tuple[Message, ...], script: Script) -> str:
+    """Return the whole answer; a long text is read in a thread, so that other streams go on meanwhile."""
+    if sum(len(message.content) for message in messages) < READ_IN_PASSING:
+        return compose_answer(request, messages, script)
+    return await asyncio.to_thread(compose_answer, request, messages, script)
 
 
 def compose_answer(request: ModelRequest, messages: tuple[Message, ...], script: Script) -> str:
