@@ -22,10 +22,10 @@ from apps.runs import figures
 from orchestra import env, health
 from orchestra.tools import functions
 from workers import embedded, layout, reach
+from workers.upkeep import is_kept_up
 from workers.rundir import RunFolder
 
 PACKAGES = ("django", "celery", "kombu", "channels", "daphne", "redis", "psycopg")
-UPKEEP = "upkeep"
 """The name of the row by which the upkeep's leader is known."""
 LITTLE_DISK = 500 * 1024 * 1024
 LATE_SECONDS = 60
@@ -165,8 +165,7 @@ def _workers() -> Iterator[Finding]:
     if not is_running() and settings.IS_EMBEDDED:
         yield Finding("workers", "note", _("Orchestra is not running here"), _("Start it: manage.py up"))
         return
-    at_work = [worker for worker in alive if worker.name != UPKEEP]
-    served = {queue for worker in at_work for queue in worker.queues}
+    served = {queue for worker in alive for queue in worker.queues}
     missing = [queue for queue in layout.QUEUES if queue not in served]
     hint = _("Start a worker for them: manage.py up, or the Procfile's worker processes.")
     if missing:
@@ -174,10 +173,10 @@ def _workers() -> Iterator[Finding]:
             "workers", "problem", _("nobody serves %(queues)s") % {"queues": ", ".join(missing)}, hint
         )
     else:
-        slots = sum(worker.slots for worker in at_work)
-        detail = _("%(count)s alive, %(slots)s slots") % {"count": len(at_work), "slots": slots}
+        slots = sum(worker.slots for worker in alive)
+        detail = _("%(count)s alive, %(slots)s slots") % {"count": len(alive), "slots": slots}
         yield Finding("workers", "ok", detail)
-    if len(at_work) == len(alive):
+    if not is_kept_up():
         hint = _("Start one: the Procfile's beat, or ORCHESTRA_UPKEEP=1 on a worker.")
         yield Finding("upkeep", "problem", _("nobody rescues what a lost worker held"), hint)
 

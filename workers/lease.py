@@ -55,5 +55,5 @@ class Lease:
                     pk=self.runtime.name, seen_at=now, version=settings.VERSION, **self.facts
                 )
         except DatabaseError as error:
-            connection.close()
+            connection.close_if_unusable_or_obsolete()
             log.warning("lease_not_renewed", error=str(error).strip())

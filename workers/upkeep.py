@@ -43,7 +43,7 @@ class Upkeep:
             if self._leads():
                 self._round()
         except DatabaseError as error:
-            connection.close()
+            connection.close_if_unusable_or_obsolete()
             log.warning("upkeep_postponed", error=str(error).strip())
         except Exception:
             log.exception("upkeep_failed")
@@ -77,6 +77,11 @@ class Upkeep:
         if time.monotonic() > self._next_housekeeping:
             self._next_housekeeping = time.monotonic() + HOUSEKEEPING_PERIOD
             passes.forget_workers()
+
+
+def is_kept_up() -> bool:
+    """Say whether some process leads the upkeep now."""
+    return Leadership.objects.filter(pk=LEADER, seen_at__gte=timezone.now() - LEADER_LEASE).exists()
 
 
 def is_backlogged(queue: str) -> bool:

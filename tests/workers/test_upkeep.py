@@ -48,7 +48,9 @@ def test_a_silent_leader_is_replaced_and_does_not_lead_when_it_wakes(db: None, r
     assert rounds == ["first", "second"]
 
 
-def test_a_database_that_is_away_only_postpones_a_round(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_only_postpones_a_round(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def away() -> Any:
         raise OperationalError("away")
 
