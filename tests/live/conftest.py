@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from apps.accounts.models import Role, Team, User
+from apps.runs.live import hub as hubs
 from apps.runs.models import Run
 from apps.workflows.models import Workflow, WorkflowVersion
 from tests.live.growing import Growing
@@ -37,6 +38,12 @@ class RedisServer:
 
     def cut_readers(self) -> int:
         return int(self.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub"))
+
+
+@pytest.fixture(autouse=True)
+def _no_safety_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch off the check that repairs everything after a few seconds, so that it hides nothing."""
+    monkeypatch.setattr(hubs, "CHECK_SECONDS", 3600.0)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,8 @@ class _Text:
 
     @property
     def has_more(self) -> bool:
-        return bool(self.on_its_way or self.waiting)
+        """Whether there is something to send; a kept text that is gone is sent for the keeping alone."""
+        return bool(self.on_its_way or self.waiting or self.write_anew)
 
 
 class TextStreams:
@@ -131,6 +132,7 @@ class TextStreams:
                 self._stop.wait(BUSY_GATHER_SECONDS if is_busy else self._gather_seconds)
                 if not self._flush(list(self._dirty)):
                     self._stop.wait(RETRY_SECONDS)
+                if self._dirty:
                     self._wake.set()
             self._forget(self._due())
 
