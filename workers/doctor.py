@@ -22,11 +22,10 @@ from apps.runs import figures
 from orchestra import env, health
 from orchestra.tools import functions
 from workers import embedded, layout, reach
-from workers.upkeep import is_kept_up
 from workers.rundir import RunFolder
+from workers.upkeep import is_kept_up
 
 PACKAGES = ("django", "celery", "kombu", "channels", "daphne", "redis", "psycopg")
-"""The name of the row by which the upkeep's leader is known."""
 LITTLE_DISK = 500 * 1024 * 1024
 LATE_SECONDS = 60
 

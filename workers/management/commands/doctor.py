@@ -11,6 +11,7 @@ from django.core.management import BaseCommand
 from django.utils.translation import gettext as _
 
 from workers import doctor
+from workers.upkeep import is_kept_up
 
 MARKS = {"ok": "✓", "note": "·", "problem": "✗"}
 
@@ -24,10 +25,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="everything, as JSON")
         parser.add_argument("--worker", metavar="NAME", help="only say whether a worker named so is alive")
+        parser.add_argument("--upkeep", action="store_true", help="only say whether the upkeep is led")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["worker"]:
             sys.exit(0 if doctor.has_worker(options["worker"]) else 1)
+        if options["upkeep"]:
+            sys.exit(0 if is_kept_up() else 1)
         report = doctor.report()
         if options["json"]:
             self.stdout.write(json.dumps(report, indent=2, ensure_ascii=False))
