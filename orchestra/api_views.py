@@ -67,8 +67,8 @@ class YAMLRenderer(BaseRenderer):
         return data if isinstance(data, str) else JSONRenderer().render(data)
 
 
-def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Post-process the OpenAPI document: every operation may answer with a problem (RFC 9457)."""
+def complete_document(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Post-process the OpenAPI document: each operation gets a summary and may answer with a problem."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in PROBLEM_SCHEMAS.items():
         schemas.setdefault(name, schema)
@@ -79,6 +79,8 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for path in result.get("paths", {}).values():
         for operation in path.values():
             operation.setdefault("responses", {}).setdefault("default", answer)
+            first_sentence = operation.get("description", "").partition(".")[0]
+            operation.setdefault("summary", " ".join(first_sentence.split()))
     return result
 
 

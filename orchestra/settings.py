@@ -293,7 +293,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "orchestra.api_views.add_problems",
+        "orchestra.api_views.complete_document",
     ],
     "ENUM_NAME_OVERRIDES": {
         "RunStatus": "apps.runs.models.RUN_STATUS_CHOICES",

@@ -77,6 +77,7 @@ def test_every_operation_has_a_name_of_its_own_and_may_answer_with_a_problem(doc
     assert len(names) == len(set(names)) > 30
     for path, method, operation in operations(document):
         assert "default" in operation["responses"], f"{method} {path}"
+        assert operation["summary"], f"{method} {path}"
 
 
 def test_the_document_and_its_page_are_served_and_load_nothing_from_outside(db: None):
