@@ -103,8 +103,11 @@ def test_procfile_and_compose_file_start_workers_alike(
 ) -> None:
     for name in ("worker-llm", "worker-cpu", "worker-control", "beat"):
         words = " ".join(compose["services"][name]["command"])
+        given, _, command = procfile[name].partition(" python ")
+        environment = dict(pair.split("=", 1) for pair in given.split())
 
-        assert procfile[name].endswith(words), name
+        assert f"python {command}" == words, name
+        assert environment.items() <= compose["services"][name]["environment"].items(), name
 
 
 def test_the_image_is_built_in_stages_from_the_lock_and_runs_without_root() -> None:
