@@ -81,7 +81,7 @@ UNFOLD: dict[str, Any] = {
                         "title": "Flower",
                         "icon": "local_florist",
                         "link": reverse_lazy("flower"),
-                        "permission": lambda request: bool(settings.ORCHESTRA_FLOWER_URL),
+                        "permission": lambda request: bool(getattr(settings, "ORCHESTRA_FLOWER_URL", "")),
                     },
                 ],
             },

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import structlog
 
 from orchestra import env
@@ -9,12 +12,25 @@ from orchestra import env
 AS_JSON = env.flag("ORCHESTRA_LOG_JSON")
 LEVEL = env.text("ORCHESTRA_LOG_LEVEL", "WARNING" if not AS_JSON else "INFO").upper()
 
+SECRET_PATHS = re.compile(r"(/(?:login|join|accounts/confirm-email|accounts/password/reset/key)/)[^/\s\"']+")
+"""Addresses that open something for whoever holds them, as links in mails do."""
+
+
+def hide_links(logger: Any, name: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Take the tokens of one-time links out of an entry: logs are read by more people than mails."""
+    for key in ("event", "request", "path"):
+        if isinstance(entry.get(key), str):
+            entry[key] = SECRET_PATHS.sub(r"\1…", entry[key])
+    return entry
+
+
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    hide_links,
 ]
 
 structlog.configure(

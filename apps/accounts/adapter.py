@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.stages import EmailVerificationStage
 from django.conf import settings
 from django.db import transaction
 from django.forms import BaseForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -17,6 +18,23 @@ from apps.accounts.models import User
 
 INVITATION = "invitation"
 """Key of the session under which a stranger's invitation waits for the sign-up."""
+IS_INVITED = "_is_invited"
+"""Mark on a user object, for the length of the sign-up."""
+
+
+class ConfirmedAddressStage(EmailVerificationStage):  # type: ignore[misc]  # allauth is untyped
+    """Asks strangers who signed up by themselves to confirm their address before their first login.
+
+    Invited people, and those whom an operator made, are known already. Without this, an open installation
+    would tell whose address has an account, and let people sign up with the addresses of others.
+    """
+
+    def handle(self) -> tuple[HttpResponse | None, bool]:
+        person = self.login.user
+        if isinstance(person, User) and (IS_INVITED in person.__dict__ or not sign_in.must_confirm(person)):
+            return None, True
+        answer: tuple[HttpResponse | None, bool] = super().handle()
+        return answer
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
@@ -36,6 +54,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             token = request.session.pop(INVITATION, "")
             if actions.find_invitation(token) is not None or not settings.ORCHESTRA_OPEN_SIGNUP:
                 actions.accept_invitation(token=token, by=user)
+                user.__dict__[IS_INVITED] = True
             else:
                 actions.create_team(name=_("Team of %(name)s") % {"name": user.name}, by=user)
         return user
@@ -43,6 +62,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         user: User | None = super().authenticate(request, **sign_in.single(credentials))
         return user
+
+    def get_login_stages(self) -> list[str]:
+        stage = f"{ConfirmedAddressStage.__module__}.{ConfirmedAddressStage.__name__}"
+        return [
+            stage if name.endswith(".EmailVerificationStage") else name for name in super().get_login_stages()
+        ]
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count failures per account: allauth counts per name and host header, which a guesser can vary."""

@@ -53,9 +53,7 @@ class User(AbstractUser):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = [
-            models.UniqueConstraint(
-                Lower("email"), name="user_email_unique", condition=~models.Q(email="")
-            )
+            models.UniqueConstraint(Lower("email"), name="user_email_unique", condition=~models.Q(email=""))
         ]
 
     def __str__(self) -> str:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
 from allauth.core import ratelimit
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import update_last_login
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import HttpRequest
+from redis.exceptions import RedisError
 from rest_framework.exceptions import AuthenticationFailed
 
 from apps.accounts.models import User
-from orchestra.errors import LimitReached
+from orchestra.errors import LimitReached, Unavailable
 
 LOCK_SECONDS = 15 * 60
 """How long failures count (`login_failed` in ACCOUNT_RATE_LIMITS says how many of them lock an account)."""
@@ -29,17 +33,31 @@ def check_password(request: HttpRequest, username: str, password: str) -> User:
     """Return the active person with this name (or e-mail address) and password.
 
     Raises AuthenticationFailed, the same for every reason; TooManyAttempts while the account or the
-    address is locked, for the right password too.
+    address is locked, for the right password too; Unavailable while nothing can count.
     """
-    if not ratelimit.consume(request, action="login"):
-        raise TooManyAttempts(retry_after=60)
     try:
+        if not ratelimit.consume(request, action="login"):
+            raise TooManyAttempts(retry_after=60)
         user = get_adapter().authenticate(request, **credentials(username, password))
     except ValidationError as error:
         raise TooManyAttempts(retry_after=LOCK_SECONDS) from error
-    if not isinstance(user, User) or not user.is_active:
+    except (RedisError, OSError) as error:
+        raise Unavailable("Failed logins cannot be counted at the moment, so nobody gets in.") from error
+    if not isinstance(user, User) or not user.is_active or must_confirm(user):
         raise AuthenticationFailed()
+    update_last_login(User, user)
     return user
+
+
+def must_confirm(user: User) -> bool:
+    """Say whether a stranger who signed up by themselves still has to confirm their address.
+
+    Whoever has been in before, or was made by an operator (and so has no record of addresses), need not.
+    """
+    if settings.ACCOUNT_EMAIL_VERIFICATION != "mandatory" or user.last_login is not None:
+        return False
+    addresses = EmailAddress.objects.filter(user=user)
+    return addresses.exists() and not addresses.filter(verified=True).exists()
 
 
 def credentials(name: str, password: str) -> dict[str, str]:

@@ -80,7 +80,9 @@ def workers() -> list[WorkerFigures]:
     """Return every worker that has been seen in the last day, the living first."""
     now = timezone.now()
     lease = now - timedelta(seconds=settings.ORCHESTRA_LEASE_SECONDS)
-    recent = Worker.objects.filter(seen_at__gt=now - timedelta(days=1))
+    recent = Worker.objects.filter(
+        seen_at__gt=now - timedelta(days=1), slots__gt=0
+    )  # the leader's row has none
     found = [
         WorkerFigures(
             name=row.name,

@@ -119,3 +119,24 @@ def test_every_message_says_how_to_mend_it(settings: Any, monkeypatch: pytest.Mo
 
     assert found
     assert all(message.hint for message in found)
+
+
+def test_cookies_over_tls_are_bound_to_the_host(tmp_path: Path) -> None:
+    names = ["SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "LANGUAGE_COOKIE_NAME", "THEME_COOKIE_NAME"]
+    flags = [
+        "SESSION_COOKIE_SECURE",
+        "CSRF_COOKIE_SECURE",
+        "LANGUAGE_COOKIE_SECURE",
+        "SESSION_COOKIE_HTTPONLY",
+    ]
+    script = f"from orchestra import settings as s; print(*([getattr(s, n) for n in k] for k in ({names}, {flags})))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT, env={**PRODUCTION, "ORCHESTRA_VAR": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+
+    shown_names, shown_flags = done.stdout.split("] [")
+    assert shown_names.count("'__Host-") == len(names)
+    assert shown_flags.count("True") == len(flags)

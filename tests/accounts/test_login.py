@@ -10,9 +10,11 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail
 from django.test import Client
+from redis.exceptions import RedisError
 from rest_framework.test import APIClient
 
 from apps.accounts.models import User
+from orchestra.logs import hide_links
 
 TOKEN = "/api/v1/auth/token"
 LOGIN = "/accounts/login/"
@@ -233,3 +235,33 @@ def test_a_fresh_installation_has_no_account(db: None, api: APIClient) -> None:
 
     assert User.objects.count() == 0
     assert statuses <= {400, 401}
+
+
+def test_nobody_gets_in_while_failures_cannot_be_counted(
+    api: APIClient, editor: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: Any, **kwargs: Any) -> Any:
+        raise RedisError
+
+    monkeypatch.setattr("allauth.core.internal.ratelimit.cache.add", away)
+
+    answer = attempt(api, "ada", "correct horse")
+
+    assert answer.status_code == 503
+    assert "Retry-After" in answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET /login/s3cret-Token_1/",
+        "Forbidden (CSRF cookie not set.): /join/s3cret-Token_1/",
+        "POST /accounts/password/reset/key/1-s3cret-Token_1/?next=/",
+        "Gone: /accounts/confirm-email/s3cret-Token_1/",
+    ],
+)
+def test_logs_hold_no_token_of_a_link(text: str) -> None:
+    entry = hide_links(None, "", {"event": text, "request": text})
+
+    assert "s3cret" not in str(entry)
+    assert entry["event"].split()[0] == text.split()[0]

@@ -196,7 +196,7 @@ def test_a_stranger_without_an_invitation_cannot_sign_up(client: Client, db: Non
 
 
 def test_an_open_installation_gives_every_new_person_a_team(client: Client, db: None, settings: Any) -> None:
-    settings.ORCHESTRA_OPEN_SIGNUP = True
+    settings.ORCHESTRA_OPEN_SIGNUP, settings.ACCOUNT_EMAIL_VERIFICATION = True, "mandatory"
     form = {
         "username": "eve",
         "email": "eve@example.org",
