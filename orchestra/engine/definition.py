@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from orchestra.engine.limits import DEFINITION_BYTES, JSON_DEPTH
+from orchestra.engine.limits import DEFINITION_BYTES, DEFINITION_VALUES, JSON_DEPTH
 from orchestra.engine.schema import SCHEMA
-from orchestra.engine.yaml_reader import NotReadable, read_yaml
+from orchestra.engine.yaml_reader import TOO_LARGE, NotReadable, read_yaml
 from orchestra.errors import InvalidWorkflow, Problem
 
 __all__ = ["SCHEMA", "canonical", "digest", "find_shape_problems", "line_numbers", "load"]
@@ -60,12 +60,13 @@ def find_shape_problems(value: Any) -> list[Problem]:
     if not isinstance(value, dict):
         return [Problem("", "bad_type", "A definition is one object with the keys `orchestra` and `nodes`.")]
     problems: list[Problem] = []
-    size = 0
+    size = values = 0
     stack: list[tuple[str, Any, int]] = [("", value, 1)]
     while stack and len(problems) < 20:
         path, item, depth = stack.pop()
         size += _size_of(item)
-        if size > DEFINITION_BYTES:
+        values += 1
+        if size > DEFINITION_BYTES or values > DEFINITION_VALUES:
             return [_too_large()]
         problem = _leaf_problem(path, item, depth)
         if problem is not None:
@@ -85,7 +86,7 @@ def _size_of(item: Any) -> int:
 
 
 def _too_large() -> Problem:
-    return Problem("", "too_large", f"A definition may have {DEFINITION_BYTES // 1024} KiB at most.")
+    return Problem("", "too_large", TOO_LARGE)
 
 
 def _leaf_problem(path: str, item: Any, depth: int) -> Problem | None:

@@ -204,6 +204,10 @@ def _guarded(source: str, action: Callable[[], Any]) -> Any:
         raise ExpressionError(f"{reason} in {_excerpt(source)}") from None
     except (FilterError, ArithmeticError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise ExpressionError(f"{error} in {_excerpt(source)}") from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # minijinja's, when it meets a defect of its own
+            raise
+        raise ExpressionError(f"the expression cannot be evaluated: {_excerpt(source)}") from None
 
 
 _KINDS = {
@@ -291,4 +295,3 @@ def _position(text: str, offset: int) -> str:
     line = text.count("\n", 0, offset) + 1
     column = offset - (text.rfind("\n", 0, offset) + 1) + 1
     return f" (line {line}, column {column})"
-

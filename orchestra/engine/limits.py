@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 DEFINITION_BYTES = 1 << 20
+DEFINITION_VALUES = 100_000
+"""Texts, numbers, lists and objects in one definition."""
 JSON_DEPTH = 32
 NODES = 2_000
 """Nodes of one definition, those in bodies included."""

@@ -133,7 +133,9 @@ def _check_join(vertex: Vertex, edges: list[Edge], report: Report, facts: _Facts
     """Report a join that its number of edges makes senseless; return whether there was none."""
     rule, path = vertex.join.rule, f"{vertex.path}.join"
     if rule in {"first", "quorum"} and len(vertex.raw.get("needs") or ()) < 2:
-        report.add(path, "join_needs_edges", f"The join “{rule}” makes sense with at least two edges in `needs`.")
+        report.add(
+            path, "join_needs_edges", f"The join “{rule}” makes sense with at least two edges in `needs`."
+        )
         return False
     most = facts.most_live(edges) if rule == "quorum" else 0
     if rule == "quorum" and vertex.join.need > most:

@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing.exceptions import Unresolvable
 
-from orchestra.engine.patterns import find_pattern_problem
 from orchestra.engine.schema import ID_PATTERN, NEED_PATTERN, ONE_HOLE_PATTERN
+from orchestra.engine.schema_check import find_flaws
 from orchestra.errors import Problem
 
 _MOST = 50
@@ -57,19 +58,7 @@ def find_schema_problems(schema: Any, path: str) -> list[Problem]:
     """Return what keeps a value from being a usable JSON Schema 2020-12 without references to elsewhere."""
     if not isinstance(schema, Mapping):
         return [Problem(path, "bad_schema", "A JSON Schema is an object here.")]
-    foreign = next((place for place in _references(schema, path)), None)
-    if foreign is not None:
-        return [
-            Problem(
-                foreign, "bad_schema", "References must begin with `#`: nothing is loaded from elsewhere."
-            )
-        ]
-    try:
-        errors = _first(_meta_validator().iter_errors(schema), 20)
-    except RecursionError:
-        return [Problem(path, "bad_schema", "The schema is nested too deeply.")]
-    found = [Problem(place(path, error.absolute_path), "bad_schema", _message(error)) for error in errors]
-    return list(dict.fromkeys(found)) or list(_pattern_problems(schema, path))
+    return [Problem(where, "bad_schema", flaw) for where, flaw in islice(find_flaws(schema, path), _MOST)]
 
 
 def place(path: str, steps: Iterable[str | int]) -> str:
@@ -98,43 +87,6 @@ def _first(errors: Iterator[ValidationError], most: int = _MOST) -> list[Validat
 @lru_cache(maxsize=256)
 def _validator(text: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(text))
-
-
-@lru_cache(maxsize=1)
-def _meta_validator() -> Draft202012Validator:
-    return Draft202012Validator(Draft202012Validator.META_SCHEMA)
-
-
-def _references(schema: Any, path: str) -> Iterator[str]:
-    for where, key, inner in _keywords(schema, path):
-        if not isinstance(inner, str):
-            continue
-        if key == "$id" or (key in {"$ref", "$dynamicRef"} and not inner.startswith("#")):
-            yield where
-
-
-def _pattern_problems(schema: Any, path: str) -> Iterator[Problem]:
-    for where, key, inner in _keywords(schema, path):
-        patterns = [inner] if key == "pattern" and isinstance(inner, str) else []
-        if key == "patternProperties" and isinstance(inner, Mapping):
-            patterns = list(inner)
-        for pattern in patterns:
-            reason = find_pattern_problem(pattern)
-            if reason:
-                yield Problem(where, "bad_schema", reason)
-
-
-def _keywords(schema: Any, path: str) -> Iterator[tuple[str, str, Any]]:
-    """Every (path, key, value) of all objects in a schema."""
-    stack = [(path, schema)]
-    while stack:
-        where, item = stack.pop()
-        if isinstance(item, Mapping):
-            for key, inner in item.items():
-                yield place(where, [key]), key, inner
-                stack.append((place(where, [key]), inner))
-        elif isinstance(item, list):
-            stack.extend((place(where, [index]), inner) for index, inner in enumerate(item))
 
 
 def _problems(error: ValidationError, path: str) -> Iterator[Problem]:

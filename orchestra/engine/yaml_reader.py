@@ -14,8 +14,10 @@ from typing import Any
 
 import yaml
 
-from orchestra.engine.limits import JSON_DEPTH
+from orchestra.engine.limits import DEFINITION_BYTES, DEFINITION_VALUES, JSON_DEPTH
 from orchestra.errors import Problem
+
+TOO_LARGE = f"A definition may have {DEFINITION_BYTES // 1024} KiB and {DEFINITION_VALUES} values at most."
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -49,9 +51,13 @@ class _Builder:
     lines: dict[str, int] = field(default_factory=dict)
     root: Any = None
     documents: int = 0
+    values: int = 0
 
     def add(self, value: Any) -> None:
         """Put a finished or opened value where it belongs."""
+        self.values += 1
+        if self.values > DEFINITION_VALUES:
+            raise NotReadable("too_large", TOO_LARGE)
         if not self.frames:
             self.root = value
             return

@@ -1,0 +1,53 @@
+"""The quick check of JSON Schemas says what the official meta-schema says, and a little more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from orchestra.engine.schema_check import find_flaws
+
+KEYWORDS = (
+    "type properties items required enum allOf anyOf not if then prefixItems minimum maxLength minItems multipleOf "
+    "uniqueItems title additionalProperties patternProperties dependentRequired $defs const default examples unknown"
+).split()
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 3)
+    | st.sampled_from([0.5, 2.0, "string", "object", "null", "a", "", "^a$"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*KEYWORDS, "a"]), inner, max_size=4),
+    max_leaves=12,
+)
+SCHEMAS = st.dictionaries(st.sampled_from(KEYWORDS), VALUES, max_size=5)
+
+
+@given(SCHEMAS)
+def test_the_official_meta_schema_agrees(schema: Any) -> None:
+    official = Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(schema)
+
+    assert (list(find_flaws(schema, "s")) == []) == official
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        ({"$ref": "https://example.org/a"}, "s.$ref"),
+        ({"properties": {"a": {"items": {"$ref": "file:///a"}}}}, "s.properties.a.items.$ref"),
+        ({"allOf": [True, {"$id": "x"}]}, "s.allOf[1].$id"),
+        ({"properties": {"a": {"pattern": "(a+)+"}}}, "s.properties.a.pattern"),
+        ({"patternProperties": {"(a+)+": {}}}, "s.patternProperties"),
+    ],
+)
+def test_what_reaches_out_or_takes_for_ever_is_refused(schema: Any, path: str) -> None:
+    assert [where for where, _ in find_flaws(schema, "s")] == [path]
+
+
+def test_names_of_properties_are_not_keywords() -> None:
+    schema = {"properties": {"$ref": {"type": "string"}, "$id": {}, "pattern": {}, "type": {}}, "$ref": "#/$defs/a"}
+
+    assert list(find_flaws(schema, "s")) == []
