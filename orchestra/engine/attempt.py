@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from orchestra.engine.context import Context
+from orchestra.engine.definition import is_too_deep
 from orchestra.engine.expressions import is_true, render
-from orchestra.engine.limits import OUTPUT_BYTES
+from orchestra.engine.limits import JSON_DEPTH, OUTPUT_BYTES
 from orchestra.engine.nodes import Kind, kind
 from orchestra.engine.nodes.base import Spent
 from orchestra.engine.outcome import Done, Failed, Outcome, Skipped, Usage
@@ -152,6 +153,8 @@ def plain_output(value: Any) -> Any:
     if len(encoded) > OUTPUT_BYTES:
         raise OutputTooLarge(f"The output has {len(encoded):,} bytes; {OUTPUT_BYTES:,} are allowed.")
     stored = json.loads(encoded)
+    if encoded.count(b"[") + encoded.count(b"{") > JSON_DEPTH and is_too_deep(stored):
+        raise BadOutput(f"The output is nested deeper than {JSON_DEPTH} levels.")
     return _without_nul(stored) if b"\\u0000" in encoded else stored
 
 

@@ -21,7 +21,7 @@ class HttpClient(Protocol):
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, Any] | None = None,
         body: Any = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # handed on to the client, which keeps it
     ) -> HttpAnswer: ...
 
 

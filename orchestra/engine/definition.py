@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from orchestra.engine.limits import DEFINITION_BYTES, DEFINITION_VALUES, JSON_DEPTH
@@ -13,7 +13,7 @@ from orchestra.engine.schema import SCHEMA
 from orchestra.engine.yaml_reader import TOO_LARGE, NotReadable, read_yaml
 from orchestra.errors import InvalidWorkflow, Problem
 
-__all__ = ["SCHEMA", "canonical", "digest", "find_shape_problems", "line_numbers", "load"]
+__all__ = ["SCHEMA", "canonical", "digest", "find_shape_problems", "is_too_deep", "line_numbers", "load"]
 
 _LARGEST_INTEGER = (1 << 63) - 1
 
@@ -58,7 +58,7 @@ def digest(definition: Mapping[str, Any]) -> str:
 def find_shape_problems(value: Any) -> list[Problem]:
     """Return what keeps a value from being a JSON object of bounded size and depth; any Python value may be given."""
     if not isinstance(value, dict):
-        return [Problem("", "bad_type", "A definition is one object with the keys `orchestra` and `nodes`.")]
+        return [Problem("", "bad_type", "One object is expected, `{…}`.")]
     problems: list[Problem] = []
     size = values = 0
     stack: list[tuple[str, Any, int]] = [("", value, 1)]
@@ -79,6 +79,22 @@ def find_shape_problems(value: Any) -> list[Problem]:
         elif isinstance(item, list):
             stack.extend((f"{path}[{index}]", inner, depth + 1) for index, inner in enumerate(item))
     return problems
+
+
+def is_too_deep(value: Any) -> bool:
+    """Tell whether a JSON value is nested deeper than 32 levels."""
+    level = [value]
+    for _ in range(JSON_DEPTH):
+        level = [inner for item in level for inner in _inner(item)]
+        if not level:
+            return False
+    return True
+
+
+def _inner(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list) else ()
 
 
 def _size_of(item: Any) -> int:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from orchestra.engine.limits import DEFINITION_BYTES
+from orchestra.engine.definition import find_shape_problems
 from orchestra.engine.schemas import find_value_problems
-from orchestra.errors import InvalidInput, Problem
+from orchestra.errors import InvalidInput
 
 
 def complete_input(schema: Mapping[str, Any], given: Any) -> dict[str, Any]:
     """Return the input of a run with the defaults of top-level properties filled in.
 
-    `schema` is `Plan.inputs`; an empty one accepts any object. Raises InvalidInput with every problem's path.
+    `schema` is `Plan.inputs`; an empty one accepts any object of at most 1 MiB and depth 32.
+    Raises InvalidInput with every problem's path.
     """
-    if not isinstance(given, dict):
-        raise InvalidInput(problems=[Problem("", "bad_type", "The input is an object.")])
-    try:
-        size = len(json.dumps(given, allow_nan=False, ensure_ascii=False).encode())
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidInput(problems=[Problem("", "not_json", "The input is not JSON.")]) from None
-    if size > DEFINITION_BYTES:
-        message = f"The input may have {DEFINITION_BYTES // 1024} KiB at most."
-        raise InvalidInput(problems=[Problem("", "too_large", message)])
+    shape = find_shape_problems(given)
+    if shape:
+        raise InvalidInput(problems=shape)
     properties = schema.get("properties", {})
     defaults = {
         name: field["default"]

@@ -3,7 +3,8 @@
 Vocabulary. A *node id* is a key of one graph. A *scope* is one instance of a graph: `""` is the run's own,
 `views[2]` the third item of the map `views`, `views[2].inner[0]` an item inside that item. A *path* names one
 node run: scope and node id (`views[2].draft`; at the top just `outline`). A body's plan ends in an implicit node
-`ITEM`, whose path is the scope itself (`views[2]`): it settles when the body has settled and its output is the item's value.
+`ITEM`, whose path is the scope itself (`views[2]`): it settles when the body has settled,
+and its output is the item's value.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When to try a transient failure again. Seconds; the delay before attempt n+1 is min(cap, base·factorⁿ⁻¹), full jitter."""
+    """When to try a transient failure again, in seconds.
+
+    The delay before attempt n+1 is min(cap, base·factorⁿ⁻¹), with full jitter.
+    """
 
     max: int = 3
     base: float = 0.1
@@ -108,7 +112,7 @@ class Unit:
     tree: Tree
     gate: tuple[str, ...]
     segments: tuple[int, ...]
-    """Every segment in the tree, in topological order; the first nodes of the tree are dispatched by the gate, the others by the canvas."""
+    """Every segment in the tree, in topological order; the gate starts the first ones, the canvas the others."""
 
 
 @dataclass(frozen=True)

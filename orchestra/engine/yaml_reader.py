@@ -17,7 +17,7 @@ import yaml
 from orchestra.engine.limits import DEFINITION_BYTES, DEFINITION_VALUES, JSON_DEPTH
 from orchestra.errors import Problem
 
-TOO_LARGE = f"A definition may have {DEFINITION_BYTES // 1024} KiB and {DEFINITION_VALUES} values at most."
+TOO_LARGE = f"This is larger than {DEFINITION_BYTES // 1024} KiB or {DEFINITION_VALUES} values."
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}

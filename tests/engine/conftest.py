@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "6"))
 
 settings.register_profile(
     "engine",

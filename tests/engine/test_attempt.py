@@ -180,6 +180,7 @@ async def test_a_cancelled_attempt_is_cancelled() -> None:
         (object(), "bad_output"),
         ("x" * OUTPUT_BYTES, "output_too_large"),
         (["é" * 1000] * 600, "output_too_large"),
+        (json.loads("[" * 33 + "]" * 33), "bad_output"),
     ],
 )
 async def test_outputs_must_be_json_of_bounded_size(output: Any, code: str) -> None:
@@ -206,6 +207,12 @@ async def test_outputs_are_what_will_be_stored() -> None:
         {"tuple": [1, 2], "3": "key", "nul": "a\ufffdb", "half": "a?", "whole": "é😀", "slash": "\\u0000"},
         ports=(OUT, "x"),
     )
+
+
+async def test_outputs_may_be_as_deep_as_any_json_here() -> None:
+    deep = json.loads("[" * 32 + "]" * 32)
+
+    assert await attempt(shape(), run=returning(Done(deep))) == Done(deep)
 
 
 async def test_waiting_is_passed_on() -> None:

@@ -232,12 +232,12 @@ def test_bare_expressions_are_checked_too(expression: str) -> None:
 )
 def test_what_would_take_too_much_fails_quickly(text: str) -> None:
     inputs = {**SCOPE["inputs"], "big": "x" * 500_000, "wide": list(range(1000)), "deep": "[" * 200_000}
-    started = time.perf_counter()
+    started = time.thread_time()
 
     with pytest.raises(ExpressionError):
         render(text, {"inputs": inputs})
 
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_nothing_of_python_can_be_reached() -> None:

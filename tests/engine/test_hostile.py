@@ -176,7 +176,7 @@ def nested_lists(depth: int) -> Any:
     return value
 
 
-FULL = 2_000 if "ENGINE_EXAMPLES" in os.environ else 200
+FULL = 2_000 if "ENGINE_EXAMPLES" in os.environ else 100
 """Nodes of a large definition."""
 
 BRANCHES = {

@@ -48,7 +48,8 @@ def test_every_problem_is_told_with_its_path() -> None:
         (None, "bad_type"),
         ([], "bad_type"),
         ({"a": {1}}, "not_json"),
-        ({"a": float("inf")}, "not_json"),
+        ({"a": float("inf")}, "bad_number"),
+        ({"a": "\x00"}, "bad_text"),
         ({"a": "x" * (1 << 20)}, "too_large"),
     ],
 )

@@ -11,16 +11,19 @@ from jsonschema import Draft202012Validator
 
 from orchestra.engine.schema_check import find_flaws
 
-KEYWORDS = (
-    "type properties items required enum allOf anyOf not if then prefixItems minimum maxLength minItems multipleOf "
-    "uniqueItems title additionalProperties patternProperties dependentRequired $defs const default examples unknown"
-).split()
+KEYWORDS = [
+    "type", "properties", "items", "required", "enum", "allOf", "anyOf", "not", "if", "then", "prefixItems",
+    "minimum", "maxLength", "minItems", "multipleOf", "uniqueItems", "title", "additionalProperties",
+    "patternProperties", "dependentRequired", "$defs", "const", "default", "examples", "unknown",
+]  # fmt: skip
 VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-2, 3)
     | st.sampled_from([0.5, 2.0, "string", "object", "null", "a", "", "^a$"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*KEYWORDS, "a"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*KEYWORDS, "a"]), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 SCHEMAS = st.dictionaries(st.sampled_from(KEYWORDS), VALUES, max_size=5)
@@ -48,6 +51,9 @@ def test_what_reaches_out_or_takes_for_ever_is_refused(schema: Any, path: str) -
 
 
 def test_names_of_properties_are_not_keywords() -> None:
-    schema = {"properties": {"$ref": {"type": "string"}, "$id": {}, "pattern": {}, "type": {}}, "$ref": "#/$defs/a"}
+    schema = {
+        "properties": {"$ref": {"type": "string"}, "$id": {}, "pattern": {}, "type": {}},
+        "$ref": "#/$defs/a",
+    }
 
     assert list(find_flaws(schema, "s")) == []
