@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.workflows.differences import MOST_CHANGES, changes, text_difference
@@ -36,6 +36,7 @@ def test_a_sample_means_the_same_after_it_was_written_anew(path: Path):
     assert load(as_yaml(definition)) == definition
 
 
+@settings(deadline=None)
 @given(values)
 def test_whatever_a_setting_holds_comes_back_unchanged(value: Any):
     definition = {"orchestra": 1, "nodes": {"a": {"kind": "transform", "settings": {"value": value}}}}
