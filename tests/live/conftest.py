@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from apps.accounts.models import Role, Team, User
+from apps.runs.live import drivers
 from apps.runs.live import hub as hubs
 from apps.runs.models import Run
 from apps.workflows.models import Workflow, WorkflowVersion
@@ -63,6 +64,7 @@ def redis_process() -> Iterator[RedisServer]:
 def redis_server(redis_process: RedisServer, settings: Any) -> RedisServer:
     redis_process.client.flushall()
     settings.REDIS_URL = redis_process.url
+    drivers._driver.cache_clear()  # none that remembers an outage of the test before
     return redis_process
 
 
