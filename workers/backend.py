@@ -7,7 +7,7 @@ results inside a task, which Celery refuses; nothing here waits.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import redis
@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from apps.runs.models import CanvasPart
+from workers import runtime
 
 log = structlog.get_logger(__name__)
 
@@ -56,9 +57,17 @@ class DatabaseCounters:
     """A row per member, and one with an empty member that holds the size."""
 
     def set_size(self, group: str, size: int) -> None:
-        CanvasPart.objects.update_or_create(group=group, member="", defaults={"size": size})
+        runtime.in_database(partial(self._set_size, group, size))
 
     def arrive(self, group: str, member: str) -> bool:
+        return runtime.in_database(partial(self._arrive, group, member))
+
+    @staticmethod
+    def _set_size(group: str, size: int) -> None:
+        CanvasPart.objects.update_or_create(group=group, member="", defaults={"size": size})
+
+    @staticmethod
+    def _arrive(group: str, member: str) -> bool:
         try:
             with transaction.atomic():
                 CanvasPart.objects.create(group=group, member=member)

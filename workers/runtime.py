@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import structlog
@@ -237,6 +237,18 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     if isinstance(tracer, LoopGreenlet):
         return tracer.parent.switch(coroutine)  # type: ignore[no-any-return]  # greenlet is untyped
     return asyncio.run_coroutine_threadsafe(coroutine, current().loop).result()
+
+
+def in_database(function: Callable[[], T]) -> T:
+    """Run a short database call from Celery's own code, wherever that runs: never on the loop's thread."""
+    if isinstance(getcurrent(), LoopGreenlet):
+        return wait(_called(function))
+    return function()
+
+
+async def _called(function: Callable[[], T]) -> T:
+    answer: T = await asyncio.wrap_future(current().recorder.call(function))
+    return answer
 
 
 present(current, close)
