@@ -56,6 +56,30 @@ def test_a_plan_comes_back_exactly(seed: int) -> None:
     assert list(back.nodes) == list(plan.nodes)
 
 
+def test_every_field_of_a_node_comes_back() -> None:
+    node = {
+        **LLM,
+        "title": "A title",
+        "when": "vars.x",
+        "queue": "io",
+        "priority": "critical",
+        "timeout": 7,
+        "retry": {"max": 1, "base": 2, "factor": 3, "cap": 4, "jitter": False},
+        "on_error": {"output": {"a": None}},
+    }
+    nodes = {"a": node, "b": {**LLM, "needs": ["a", "a.error"], "join": {"quorum": 1}}}
+    plan = compile_definition(
+        definition_of(nodes, variables={"x": 1}, output=["{{ nodes.a.output }}"], limits={"cost": 1})
+    )
+
+    back = plan_from_json(json.loads(json.dumps(plan_to_json(plan))))
+
+    assert back == plan
+    assert back.nodes["a"].priority == 3
+    assert back.nodes["a"].on_error == {"output": {"a": None}}
+    assert back.nodes["b"].join.need == 1
+
+
 def test_a_plan_of_another_release_is_not_guessed_at() -> None:
     data = plan_to_json(compile_definition(definition_of({"a": LLM})))
 

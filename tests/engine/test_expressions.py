@@ -240,6 +240,14 @@ def test_what_would_take_too_much_fails_quickly(text: str) -> None:
     assert time.thread_time() - started < 1
 
 
+def test_loops_are_stopped_before_they_have_written_too_much() -> None:
+    """Not by running out of fuel, when memory is full of literal text already."""
+    text = "{% for a in inputs.wide %}{% for b in inputs.wide %}" + "y" * 4000 + "{% endfor %}{% endfor %}"
+
+    with pytest.raises(ExpressionError, match="longer than"):
+        render(text, {"inputs": {"wide": list(range(1000))}})
+
+
 def test_nothing_of_python_can_be_reached() -> None:
     for path in (
         "inputs.__class__",

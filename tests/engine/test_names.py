@@ -117,16 +117,21 @@ def test_early_joins_do_not_wait_for_all_they_need(join: Any, read: str, is_fine
     assert (found(nodes) == []) is is_fine
 
 
-def test_a_join_that_gives_up_early_lets_sources_go_on() -> None:
+@pytest.mark.parametrize(
+    ("join", "needs"), [("done", ["every"]), ("any", ["every", "other"]), ("done", ["every", "other"])]
+)
+def test_a_join_that_gives_up_early_lets_sources_go_on(join: str, needs: list[str]) -> None:
     """`every` is skipped as soon as `gone` is; `slow` may then still run when `end` starts."""
     nodes = {
-        "gone": {"kind": "llm", "settings": {"prompt": "x"}, "when": "false"},
+        "gone": {**LLM, "when": "false"},
         "slow": LLM,
+        "other": LLM,
         "every": llm(needs=["gone", "slow"], join="all"),
-        "end": llm("{{ nodes.slow.output }}", needs=["every"], join="done"),
+        "end": llm("{{ nodes.slow.output }}", needs=needs, join=join),
+        "fine": llm("{{ nodes.slow.output }}", needs=["every"]),
     }
 
     (problem,) = find_problems(definition_of(nodes))
 
-    assert problem.code == "not_before"
+    assert (problem.path, problem.code) == ("nodes.end.settings.prompt", "not_before")
     assert "may still run" in problem.message
