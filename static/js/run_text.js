@@ -77,6 +77,7 @@ export class Texts {
         const { text } = this.texts.get(path)
         box.textContent = text.length > TAIL ? `…${text.slice(-TAIL)}` : text
         box.scrollTop = box.scrollHeight
+        box.classList.toggle('is-long', box.scrollTop > 0)
       }
     }
     for (const element of document.querySelectorAll('[data-node-text]')) {
