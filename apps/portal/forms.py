@@ -9,7 +9,10 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.forms.utils import flatatt
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +26,25 @@ def time_zones() -> list[str]:
     """Return the names of all time zones that name a place, UTC first."""
     places = {name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/")}
     return ["UTC", *sorted(places)]
+
+
+class ZoneSelect(forms.Select):
+    """A list of several hundred choices, written at once: a template for each of them would take its time."""
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        options = format_html_join(
+            "\n",
+            '<option value="{}"{}>{}</option>',
+            ((zone, _selected(zone == value), zone.replace("_", " ")) for zone in time_zones()),
+        )
+        flat = flatatt(self.build_attrs(self.attrs, {"name": name, **(attrs or {})}))
+        return format_html("<select{}>{}</select>", flat, options)
+
+
+def _selected(is_chosen: bool) -> SafeString:
+    return mark_safe(" selected" if is_chosen else "")  # noqa: S308  (one of two constants)
 
 
 def _languages() -> list[tuple[str, str]]:
@@ -40,7 +62,7 @@ class ProfileForm(forms.Form):
     )
     language = forms.ChoiceField(label=_("Language"), choices=_languages)
     time_zone = forms.ChoiceField(
-        label=_("Time zone"), choices=lambda: [(name, name.replace("_", " ")) for name in time_zones()]
+        label=_("Time zone"), choices=lambda: [(name, name) for name in time_zones()], widget=ZoneSelect
     )
     theme = forms.ChoiceField(label=_("Theme"), choices=Theme, widget=forms.RadioSelect)
 

@@ -14,6 +14,7 @@ from PIL import Image
 from apps.accounts import actions
 from apps.accounts.models import ApiKey, Team, Theme, User
 from apps.portal.devices import device_of
+from tests.portal.markup import Page
 
 PROFILE = {
     "display_name": "Olga O.",
@@ -56,6 +57,17 @@ def test_an_address_of_somebody_else_is_refused_at_its_field(browse: Any, owner:
 
     assert answer.status_code == 422
     assert 'id="id_email_errors"' in answer.content.decode()
+
+
+def test_the_person_s_own_zone_is_chosen_in_the_list(browse: Any, owner: User) -> None:
+    owner.time_zone = "America/Argentina/Buenos_Aires"
+    owner.save()
+
+    page = Page(browse(owner).get("/settings/").content.decode())
+
+    zones = [tag.attributes for tag in page.find("option") if "/" in (tag.attributes["value"] or "")]
+    assert [zone["value"] for zone in zones if "selected" in zone] == ["America/Argentina/Buenos_Aires"]
+    assert len(zones) > 300
 
 
 @pytest.mark.parametrize(

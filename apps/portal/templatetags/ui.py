@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -98,6 +99,7 @@ def ui(parser: Parser, token: Token) -> ComponentNode:
 
 
 @register.simple_tag
+@lru_cache(maxsize=1024)
 def icon(name: str, css: str = "", label: str = "") -> SafeString:
     """Draw an icon of `static/icons.svg`; without a label it is decoration."""
     return format_html(
