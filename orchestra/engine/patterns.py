@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from re import _constants as constants  # type: ignore[attr-defined]  # no public name for the parse tree
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]  # no public name for the parser
 from typing import Any
 
 _LONGEST = 500
