@@ -93,9 +93,10 @@ def test_known_and_unknown_names_get_the_same_answers(api: APIClient, editor: Us
     assert known == unknown
 
 
+@pytest.mark.parametrize("door", ["api", "page"])
 @pytest.mark.parametrize("name", ["ada", "ada@example.org", "nobody", "nobody@example.org"])
 def test_a_wrong_password_costs_one_hash_whoever_is_asked_for(
-    api: APIClient, editor: User, monkeypatch: pytest.MonkeyPatch, name: str
+    api: APIClient, editor: User, client: Client, monkeypatch: pytest.MonkeyPatch, name: str, door: str
 ) -> None:
     """Time tells who has an account when the number of hashes differs; counting is steadier than measuring."""
     hashes: list[str] = []
@@ -116,7 +117,10 @@ def test_a_wrong_password_costs_one_hash_whoever_is_asked_for(
     editor.save()
     hashes.clear()
 
-    attempt(api, name)
+    if door == "api":
+        attempt(api, name)
+    else:
+        client.post(LOGIN, {"login": name, "password": WRONG})
 
     assert hashes == ["wrong"]
 

@@ -193,6 +193,7 @@ def test_a_stranger_without_an_invitation_cannot_sign_up(client: Client, db: Non
     client.post("/accounts/signup/", form)
 
     assert not User.objects.filter(username="eve").exists()
+    assert b"password1" not in client.get("/accounts/signup/").content
 
 
 def test_an_open_installation_gives_every_new_person_a_team(client: Client, db: None, settings: Any) -> None:
