@@ -26,6 +26,8 @@ from workers.rundir import AlreadyRunning, RunFolder, birth
 
 GRACE_SECONDS = 10.0
 START_SECONDS = 120.0
+ECHO_SECONDS = 1.0
+"""A second signal sooner than this is the first one, passed on by a parent such as make."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -38,6 +40,7 @@ class Supervisor:
         self.folder = folder
         self.is_stopping = False
         self.is_ready = False
+        self._told_at = 0.0
         self._patience = GRACE_SECONDS
         self._last_look = 0.0
         self._wake_in, self._wake_out = os.pipe()
@@ -57,6 +60,8 @@ class Supervisor:
             code = 1
         finally:
             self._stop()
+            for number in STOP_SIGNALS:  # everything has ended: nothing is left that a signal could hurry
+                signal.signal(number, signal.SIG_IGN)
         return code
 
     # Starting -----------------------------------------------------------------------------------
@@ -190,10 +195,11 @@ class Supervisor:
             signal.signal(number, self._on_stop_signal)
 
     def _on_stop_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.is_stopping:
-            self._patience = 0.0
-        else:
+        if not self.is_stopping:
+            self._told_at = time.monotonic()
             say("Stopping … (work in progress is kept and goes on at the next start)")
+        elif time.monotonic() > self._told_at + ECHO_SECONDS:
+            self._patience = 0.0
         self.is_stopping = True
 
     def _pause(self, seconds: float) -> None:

@@ -34,6 +34,12 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print('deaf', flush=True)
 while True: signal.pause()
 """,
+    "slow": """
+import signal, sys, time
+def stop(*words): time.sleep(0.5); print('goodbye', flush=True); sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+while True: signal.pause()
+""",
     "alarm": "import signal; print('level=error event=\"disk on fire\"', flush=True); signal.pause()",
 }
 

@@ -98,13 +98,26 @@ def test_a_worker_deaf_to_the_polite_signal_is_killed_when_asked_twice(install: 
     log = installation.var / "log" / "worker1.log"
     wait_until(lambda: "deaf" in log.read_text())
 
+    def ask_again() -> bool:
+        installation.process.send_signal(signal.SIGTERM)
+        return installation.process.poll() is not None
+
+    wait_until(ask_again, installation.said)
+
+    assert installation.process.returncode == 0
+    assert not is_alive(worker)
+    assert "worker1 did not end in time and is killed" in installation.said()
+
+
+def test_a_signal_passed_on_twice_by_a_parent_is_one_signal(install: Any) -> None:
+    installation = install(worker="slow").wait_until_ready()
+
     installation.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: "Stopping" in installation.said())
     code = installation.stop()
 
     assert code == 0
-    assert not is_alive(worker)
-    assert "worker1 did not end in time and is killed" in installation.said()
+    assert "goodbye" in (installation.var / "log" / "worker1.log").read_text()
+    assert "is killed" not in installation.said()
 
 
 def test_an_error_in_a_log_is_shown_on_the_terminal(install: Any) -> None:
