@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from apps.runs.live.wire import encode
+from apps.runs.live.wire import TextKey, encode
 
 RING_FRAMES = 256
 RING_BYTES = 1024 * 1024
@@ -16,10 +16,14 @@ RING_BYTES = 1024 * 1024
 class Frame:
     """One message: an event of the log (`seq` > 0), a piece of text, or a word about the stream itself."""
 
-    __slots__ = ("_block", "json", "node", "seq", "type")
+    __slots__ = ("_block", "json", "node", "seq", "text", "type")
 
-    def __init__(self, type_: str, json: bytes, seq: int = 0, node: str = "") -> None:
+    def __init__(
+        self, type_: str, json: bytes, seq: int = 0, node: str = "", text: TextKey | None = None
+    ) -> None:
         self.type = type_
+        self.text = text
+        """Which text it is a piece of."""
         self.json = json
         self.seq = seq
         self.node = node
@@ -38,9 +42,9 @@ class Frame:
         return b"id: %d\n%s" % (self.seq, self.block) if self.seq else self.block
 
 
-def frame_of(envelope: Mapping[str, Any]) -> Frame:
-    """Return the frame of an envelope."""
-    return Frame(envelope["type"], encode(envelope), envelope.get("seq", 0), envelope.get("node") or "")
+def frame_of(envelope: Mapping[str, Any], text: TextKey | None = None) -> Frame:
+    """Return the frame of an envelope; `text` says of which text it tells."""
+    return Frame(envelope["type"], encode(envelope), envelope.get("seq", 0), envelope.get("node") or "", text)
 
 
 class Ring:

@@ -10,7 +10,7 @@ from apps.runs.live.backlog import Backlog
 from apps.runs.live.database import in_database
 from apps.runs.live.frames import Frame, frame_of
 from apps.runs.live.topics import RunTopic, TeamTopic, Topic
-from apps.runs.live.wire import team_topic
+from apps.runs.live.wire import TextKey, team_topic
 
 REPLAY_LIMIT = 2000
 """Who missed more events of a run than this is told to read its state anew instead."""
@@ -32,6 +32,11 @@ class Cursor(ABC):
     @property
     def is_behind(self) -> bool:
         return not self.is_done and self._position < self.topic.ring.tail
+
+    @property
+    def has_more(self) -> bool:
+        """Whether to read again without waiting for news."""
+        return self.is_behind
 
     @property
     @abstractmethod
@@ -62,17 +67,23 @@ class RunCursor(Cursor):
         super().__init__(topic, reader)
         self._seq = after
         self._backlog = backlog
+        self._owed: set[TextKey] = set()
+        """Texts whose beginning this reader has not got yet: told one at a time, so that a slow client holds little."""
 
     @property
     def mark(self) -> int:
         return self._seq
 
     @property
+    def has_more(self) -> bool:
+        return self.is_behind or bool(self._owed and not self.is_done)
+
+    @property
     def has_nothing_more(self) -> bool:
         return self.topic.is_over and self._seq >= self.topic.seq
 
     async def read(self) -> list[Frame]:
-        frames = await self._catch_up() if self.is_behind else self._step()
+        frames = await self._catch_up() if self.is_behind else self._follow()
         if frames:
             self._seq = max(self._seq, *(frame.seq for frame in frames))
         if self.topic.is_gone or (self.topic.is_over and self._seq >= self.topic.seq and not self.is_behind):
@@ -84,21 +95,31 @@ class RunCursor(Cursor):
         topic = self.topic
         if self._seq > topic.seq or topic.seq - self._seq > REPLAY_LIMIT:
             self._seq = topic.seq
-            return [_note("reset", seq=topic.seq, run=topic.id), *self._join()]
-        if self._seq == topic.seq:
-            return self._join()
-        logged = topic.ring.logged_after(self._seq)
+            self._join()
+            return [_note("reset", seq=topic.seq, run=topic.id)]
+        logged = topic.ring.logged_after(self._seq) if self._seq < topic.seq else []
         if logged is not None:
-            return logged + self._join()
+            self._join()
+            return logged
         frames = await self._backlog.after(topic.id, self._seq, topic.seq)
         if not frames:  # the rows are gone
             self._seq = topic.seq
             return [_note("reset", seq=topic.seq, run=topic.id)]
         return frames
 
-    def _join(self) -> list[Frame]:
+    def _join(self) -> None:
         self._position = self.topic.ring.head
-        return self.topic.text_frames()
+        self._owed = self.topic.texts()
+
+    def _follow(self) -> list[Frame]:
+        """Return what is new, and one text that is owed: at the ring's head it is whole, so its pieces until then
+        are left out."""
+        frames = self._step()
+        if not self._owed:
+            return frames
+        frames = [frame for frame in frames if frame.text not in self._owed]
+        text = self.topic.text_frame(self._owed.pop())
+        return frames if text is None else [*frames, text]
 
 
 class TeamCursor(Cursor):
@@ -178,6 +199,6 @@ class Reader:
         for cursor in ready:
             if self.cursors.get(cursor.topic.name) is cursor and not cursor.is_done:
                 frames += await cursor.read()
-                if cursor.is_behind:
+                if cursor.has_more:
                     self._ready[cursor] = None
         return frames

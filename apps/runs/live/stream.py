@@ -32,6 +32,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 RETRY_SECONDS = (1.0, 5.0)
 """Clients come back after a random time in this range, so that a restart is not followed by a storm."""
+CHUNK = 64 * 1024
+"""Bytes after which a client has to show that it takes them."""
 SHUTDOWN = "shutdown"
 LAST_WORDS_SECONDS = 0.1
 """What a server that stops gives its sockets to take the last words."""
@@ -154,7 +156,9 @@ class _Telling:
         return b"%sid: %s\n\n" % (b"".join([frame.block for frame in told]), marks.encode())
 
     async def _send(self, body: bytes) -> None:
-        await self._gate.send({"type": "http.response.body", "body": body, "more_body": True})
+        for start in range(0, len(body), CHUNK):
+            chunk = body[start : start + CHUNK]
+            await self._gate.send({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def _finish(self, body: bytes) -> None:
         self._gate.close()

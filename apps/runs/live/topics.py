@@ -157,9 +157,14 @@ class RunTopic(Topic):
         self._wants_texts = True
         super().confirmed()
 
-    def text_frames(self) -> list[Frame]:
-        """Return everything so far of each text that is being written."""
-        return [text.frame(key) for key, text in self._texts.items()]
+    def texts(self) -> set[TextKey]:
+        """Return which texts are being written."""
+        return set(self._texts)
+
+    def text_frame(self, key: TextKey) -> Frame | None:
+        """Return everything so far of a text, as of the ring's head; None when it has ended."""
+        text = self._texts.get(key)
+        return text.frame(key) if text is not None else None
 
     async def _load(self) -> None:
         known = self.seq if self._read.is_set() else None
@@ -215,7 +220,7 @@ class RunTopic(Topic):
             self._miss_texts()
         elif data["index"] == text.index + 1:
             text.add(data["text"])
-            self._add(Frame(DELTA, raw))
+            self._add(Frame(DELTA, raw, text=key))
 
     def _miss_texts(self) -> None:
         """Pieces are missing: read what is kept, soon."""
@@ -261,7 +266,7 @@ class _Text:
     def frame(self, key: TextKey) -> Frame:
         if self._frame is None:
             self._parts = ["".join(self._parts)]
-            self._frame = frame_of(text_of(KeptText(key, self.index, self._parts[0])))
+            self._frame = frame_of(text_of(KeptText(key, self.index, self._parts[0])), key)
         return self._frame
 
 
