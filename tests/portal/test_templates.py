@@ -52,3 +52,12 @@ def test_templates_are_as_the_linter_wants_them(arguments: list[str]) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_component_is_on_the_style_guide() -> None:
+    components = {path.stem for path in (FOLDER / "components").glob("*.html")}
+    guide = "".join(path.read_text() for path in (FOLDER / "portal" / "styleguide").glob("*.html"))
+
+    shown = set(re.findall(r"\{% (\w+) ", guide)) | set(re.findall(r"\{% ui '(\w+)'", guide))
+
+    assert components - shown == {"form_errors", "status_templates"}
