@@ -205,7 +205,9 @@ def install_with_pip(python: Path, lock: Path, count: int) -> None:
 
 def reason_of(output: str) -> str:
     """Turn an installer's last words into a sentence about what to do."""
-    tail = "\n".join("  " + line for line in output.strip().splitlines()[-6:])
+    lines = output.strip().splitlines()
+    telling = [line for line in lines if line.lower().startswith("error")] or lines[-6:]
+    tail = "\n".join("  " + line for line in telling)
     if "HASHES" in output or "hash mismatch" in output.lower():
         sentence = (
             "A downloaded package does not have the content that the lock file names; nothing was installed."
