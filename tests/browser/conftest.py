@@ -128,4 +128,4 @@ def shoot(page: Page, name: str) -> None:
     """Keep a picture of the page for the documentation, when ORCHESTRA_SCREENSHOTS=1 asks for it."""
     if os.environ.get("ORCHESTRA_SCREENSHOTS") == "1":
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")

@@ -59,7 +59,7 @@ def start_product(folder: Path) -> Product:
     }
     run_command(environment, "migrate", "--noinput", "--verbosity", "0")
     seeded: dict[str, Any] = json.loads(run_command(environment, "seed", "--json").splitlines()[-1])
-    port = _free_port()
+    port = free_port()
     log = (folder / "up.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "manage.py", "up", "--port", str(port)],
@@ -71,7 +71,7 @@ def start_product(folder: Path) -> Product:
     )
     product = Product(f"http://127.0.0.1:{port}", environment, process, seeded["operator"], seeded["team"])
     try:
-        _wait_until_ready(product, folder / "up.log")
+        wait_until_ready(product, folder / "up.log")
     except BaseException:
         product.stop()
         raise
@@ -92,7 +92,7 @@ def run_command(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def _wait_until_ready(product: Product, log: Path) -> None:
+def wait_until_ready(product: Product, log: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if product.process.poll() is not None:
@@ -106,7 +106,7 @@ def _wait_until_ready(product: Product, log: Path) -> None:
     raise AssertionError(f"The product did not start:\n{log.read_text(errors='replace')}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

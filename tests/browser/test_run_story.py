@@ -16,22 +16,23 @@ from tests.browser.steps import run_id, seq, shown_statuses, start_sample, true_
 def test_a_run_is_started_from_its_form_and_watched_to_its_result(open_page: Any, language: str) -> None:
     page = open_page("/workflows/", language=language)
 
-    run = start_sample(page)
+    run = start_sample(page, words=3000)
 
     expect(page.locator("[data-live-pill]")).to_have_attribute("data-state", "live")
     expect(page.locator('.graph-node[data-node-path="summaries[].summarise"]')).to_have_attribute(
         "data-node-status", "running"
     )
     text = page.locator("[data-writing-text]").first
-    expect(text).to_have_text(re.compile(r"\w+"))
-    shoot(page, f"run-live-{language}")
+    expect(text).to_have_text(re.compile(r"\w+ \w+ \w+"))
+    expect(page.locator("[data-writing-path]").nth(2)).to_be_visible()
+    shoot(page, f"run-live-{language}" if language != "en" else "run")
     wait_for_end(page)
     expect(page.locator(".result .prose").first).to_be_visible()
     expect(page.locator("[data-live-pill]")).to_have_attribute("data-state", "ended")
     assert {k: v for k, v in true_statuses(page, run).items() if "[" not in k}.items() <= shown_statuses(
         page
     ).items()
-    shoot(page, f"run-{language}")
+    shoot(page, f"run-result-{language}")
 
 
 def test_text_arrives_in_pieces_as_it_is_written(open_page: Any) -> None:
