@@ -63,5 +63,5 @@ def _live_part(user: User, team: Team) -> dict[str, Any]:
         "runs": overview.recent_runs(user, team),
         "today": overview.today(user, team),
         "day_values": [day.runs for day in days],
-        "day_labels": [date_format(day.date, "n/j") for day in days],
+        "day_labels": [date_format(day.date, "j") for day in days],
     }
