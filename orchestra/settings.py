@@ -68,7 +68,9 @@ ROLE = env.text("ORCHESTRA_ROLE", "all")
 if ROLE == "worker":
     # A worker serves no pages: a fifth of its memory is theirs.
     _WORKER_APPS = ("django.contrib.auth", "django.contrib.contenttypes", "apps.", "workers")
-    INSTALLED_APPS = [name for name in INSTALLED_APPS if name.startswith(_WORKER_APPS) and name != "apps.portal"]
+    INSTALLED_APPS = [
+        name for name in INSTALLED_APPS if name.startswith(_WORKER_APPS) and name != "apps.portal"
+    ]
 
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -239,7 +241,12 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_POOL_LIMIT = 10
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"priority_steps": [0, 3, 6, 9], "queue_order_strategy": "priority", "socket_timeout": 30, "socket_connect_timeout": 5}
+    {
+        "priority_steps": [0, 3, 6, 9],
+        "queue_order_strategy": "priority",
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+    }
     if BROKER_URL.startswith("redis")
     else {}
 )
@@ -301,4 +308,4 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-from orchestra.logs import LOGGING as LOGGING  # noqa: E402  (reads the environment that the settings have checked)
+from orchestra.logs import LOGGING as LOGGING  # noqa: E402  (its reader has checked the environment)

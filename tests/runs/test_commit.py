@@ -99,7 +99,9 @@ def test_what_becomes_ready_for_another_queue_is_handed_over_to_be_sent(run: Run
     assert node(run, "two").status == "queued"
 
 
-def test_what_becomes_ready_in_the_reporters_own_queue_is_claimed_in_the_same_commit(run: Run, do: Any) -> None:
+def test_what_becomes_ready_in_the_reporters_own_queue_is_claimed_in_the_same_commit(
+    run: Run, do: Any
+) -> None:
     claimed = do(Claim(str(run.pk), "one", 0)).claimed[0]
 
     applied = do(Record(str(run.pk), "one", claimed.fence, Done(), keep="io"))
@@ -112,7 +114,9 @@ def test_a_lost_workers_nodes_are_queued_again_and_its_late_result_is_refused(
     run: Run, do: Any, sent: list[str]
 ) -> None:
     claimed = do(Claim(str(run.pk), "one", 0)).claimed[0]
-    Worker.objects.create(pk="w1", queues="cpu", pool="x", slots=1, seen_at=timezone.now() - timedelta(minutes=1))
+    Worker.objects.create(
+        pk="w1", queues="cpu", pool="x", slots=1, seen_at=timezone.now() - timedelta(minutes=1)
+    )
 
     assert upkeep.note_lost_workers() == ["w1"]
     assert upkeep.take_from_lost_workers() == 1
@@ -152,7 +156,9 @@ def test_a_worker_that_stops_hands_its_node_back_without_charging_the_attempt(ru
     assert (node(run, "one").status, node(run, "one").attempt) == ("queued", 0)
 
 
-def test_a_lost_message_is_sent_again_unless_the_queue_is_merely_long(run: Run, do: Any, sent: list[str]) -> None:
+def test_a_lost_message_is_sent_again_unless_the_queue_is_merely_long(
+    run: Run, do: Any, sent: list[str]
+) -> None:
     long_ago = timezone.now() - timedelta(minutes=5)
     NodeRun.objects.filter(run=run, path="one").update(queued_at=long_ago)
     Run.objects.filter(pk=run.pk).update(dispatched_at=long_ago)

@@ -11,8 +11,8 @@ from django.utils import timezone
 from apps.runs.actions import cancel_run, start_run, upkeep
 from orchestra.celery import QUEUES, app
 from orchestra.errors import Conflict
-from tests.runs import functions_for_tests as functions
 from tests.running import nodes_of, wait_for_end, wait_until
+from tests.runs import functions_for_tests as functions
 
 
 @pytest.fixture(autouse=True)
@@ -196,9 +196,16 @@ nodes:
   a: {kind: function, settings: {name: echo, arguments: {value: 1}}}
   b: {kind: function, needs: [a], settings: {name: echo, arguments: {value: "{{ nodes.a.output + 1 }}"}}}
   c: {kind: function, needs: [a], settings: {name: echo, arguments: {value: "{{ nodes.a.output + 2 }}"}}}
-  d: {kind: function, needs: [b, c], join: all, settings: {name: echo, arguments: {value: "{{ nodes.b.output + nodes.c.output }}"}}}
+  d:
+    kind: function
+    needs: [b, c]
+    join: all
+    settings: {name: echo, arguments: {value: "{{ nodes.b.output + nodes.c.output }}"}}
   e: {kind: function, needs: [a], settings: {name: echo, arguments: {value: 5}}}
-  f: {kind: function, needs: [d, e], settings: {name: echo, arguments: {value: "{{ nodes.d.output + nodes.e.output }}"}}}
+  f:
+    kind: function
+    needs: [d, e]
+    settings: {name: echo, arguments: {value: "{{ nodes.d.output + nodes.e.output }}"}}
   g: {kind: function, needs: [e, c], settings: {name: echo, arguments: {value: "{{ nodes.c.output }}"}}}
 output: {f: "{{ nodes.f.output }}", g: "{{ nodes.g.output }}"}
 """
