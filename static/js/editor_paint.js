@@ -46,14 +46,18 @@ function cut(text, pattern, names) {
 export function draw(line, isBlock) {
   const element = document.createElement('div')
   element.className = 'editor-line'
-  for (const [name, text] of split(line, isBlock)) {
+  const indent = line.match(/^ */)[0]
+  if (indent) element.append(span('editor-indent', indent))
+  for (const [name, text] of split(line.slice(indent.length), isBlock)) {
     if (!name) element.append(text)
-    else {
-      const span = document.createElement('span')
-      span.className = `yaml-${name}`
-      span.textContent = text
-      element.append(span)
-    }
+    else element.append(span(`yaml-${name}`, text))
   }
+  return element
+}
+
+function span(name, text) {
+  const element = document.createElement('span')
+  element.className = name
+  element.textContent = text
   return element
 }

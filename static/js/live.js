@@ -139,6 +139,7 @@ function show(state) {
     if (words) words.textContent = pill.getAttribute(`data-words-${state}`) ?? ''
   }
   for (const banner of document.querySelectorAll('[data-live-banner]')) {
-    banner.hidden = state !== 'offline'
+    // Without any network the frame's own bar speaks.
+    banner.hidden = state !== 'offline' || !navigator.onLine
   }
 }

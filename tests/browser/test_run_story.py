@@ -39,19 +39,22 @@ def test_text_arrives_in_pieces_as_it_is_written(open_page: Any) -> None:
     page = open_page("/workflows/")
     page.add_init_script(
         """
-        window.lengths = []
+        window.seen = {}
         new MutationObserver(() => {
-          const box = document.querySelector('[data-writing-path^="summaries["] [data-writing-text]')
-          if (box) window.lengths.push(box.textContent.length)
+          for (const card of document.querySelectorAll('[data-writing-path]')) {
+            const length = card.querySelector('[data-writing-text]').textContent.length
+            const lengths = (window.seen[card.dataset.writingPath] ??= [])
+            if (length && lengths.at(-1) !== length) lengths.push(length)
+          }
         }).observe(document, { childList: true, subtree: true, characterData: true })
         """
     )
 
-    start_sample(page)
+    start_sample(page, words=3000)
     wait_for_end(page)
 
-    lengths = page.evaluate("window.lengths")
-    assert len(set(lengths)) >= 4, lengths
+    seen = page.evaluate("window.seen")
+    assert max(len(lengths) for lengths in seen.values()) >= 4, seen
 
 
 def test_a_reload_in_mid_run_loses_nothing(open_page: Any) -> None:
