@@ -165,15 +165,17 @@ def test_an_answer_that_holds_a_secret_is_never_written_down(editor: User):
 
 def test_many_at_once_start_one_run(transactional_db: None, client_of: Any, editor: User, workflow: Workflow):
     answers: list[Any] = []
-    barrier = threading.Barrier(6)
+    clients = [client_of(editor) for _ in range(6)]
+    barrier = threading.Barrier(len(clients))
 
-    def ask() -> None:
-        client = client_of(editor)
+    def ask(client: APIClient) -> None:
         barrier.wait()
-        answers.append(start(client))
-        close_old_connections()
+        try:
+            answers.append(start(client))
+        finally:
+            close_old_connections()
 
-    threads = [threading.Thread(target=ask) for _ in range(6)]
+    threads = [threading.Thread(target=ask, args=[client]) for client in clients]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -149,3 +149,8 @@ def test_a_session_without_its_token_against_forgery_changes_nothing(editor: Any
 
     assert answer.status_code == 403
     assert answer.json()["code"] == "permission_denied"
+
+
+@pytest.mark.parametrize("path", ["/actuator/health", "/actuator/health/liveness"])
+def test_health_answers_to_the_names_of_the_requirements(db: None, path: str):
+    assert Client().get(path).json() == Client().get("/health").json()
