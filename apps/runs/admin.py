@@ -14,7 +14,7 @@ from unfold.decorators import display
 from apps.accounts.models import User
 from apps.accounts.rights import as_operator
 from apps.runs.actions import cancel_run
-from apps.runs.models import CanvasPart, Event, NodeRun, Run, Worker
+from apps.runs.models import CanvasPart, Event, Leadership, NodeRun, Run, Worker
 from orchestra.admin import BigTableAdmin, ProductAdmin, ReadOnly, act_on_each, pretty_json
 
 STATUS_LABELS = {
@@ -158,3 +158,11 @@ class WorkerAdmin(ReadOnly, ProductAdmin):
 class CanvasPartAdmin(ReadOnly, BigTableAdmin):
     list_display = ["group", "member", "size"]
     search_fields = ["=group"]
+
+
+@admin.register(Leadership)
+class LeadershipAdmin(ReadOnly, ProductAdmin):
+    """Which process does what only one may do at a time."""
+
+    list_display = ["name", "holder", "seen_at"]
+    search_fields = ["name", "holder"]

@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.accounts import actions, tokens
 from apps.accounts.models import IdempotencyKey, Role, Team, User
 from apps.agents.models import Agent, Connection
-from apps.runs.models import CanvasPart, Event, NodeRun, Run, Worker
+from apps.runs.models import CanvasPart, Event, Leadership, NodeRun, Run, Worker
 from apps.workflows.models import Workflow, WorkflowVersion
 
 CANARY = "canary-5ecret"
@@ -73,6 +73,7 @@ def rows(team: Team, editor: User) -> SimpleNamespace:
     IdempotencyKey.objects.create(user=editor, key="k", fingerprint="f", body={"secret": CANARY})
     EmailAddress.objects.create(user=editor, email=editor.email)
     CanvasPart.objects.create(group="g", size=2)
+    Leadership.objects.update_or_create(name="upkeep", defaults={"holder": "w1", "seen_at": now})
     about = ContentType.objects.get_for_model(Team)
     LogEntry.objects.create(
         user=editor, content_type=about, object_id=str(team.pk), object_repr="x", action_flag=2
