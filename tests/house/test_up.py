@@ -18,7 +18,8 @@ def up(tmp_path: Path) -> Any:
     """Return a function that runs `manage.py up` on an empty data folder until it ends."""
 
     def run(*words: str, **environment: str) -> tuple[int, str]:
-        bare = {"DJANGO_SETTINGS_MODULE": "orchestra.settings", "BROKER_URL": "", "REDIS_URL": ""}
+        services = dict.fromkeys(("DATABASE_URL", "BROKER_URL", "REDIS_URL"), "")
+        bare = {"DJANGO_SETTINGS_MODULE": "orchestra.settings", **services}
         installation = Installation(tmp_path, ["manage.py", "up", *words], **{**bare, **environment})
         try:
             return installation.process.wait(60), installation.said()
