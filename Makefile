@@ -5,7 +5,7 @@ RUN = .venv/bin/python
 LOCK = uv pip compile --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --annotation-style=line
 
-.PHONY: help demo up processes test test-services lint lock bench bench-peers clean setup setup-dev
+.PHONY: help demo up processes test test-services lint lock bench clean setup setup-dev
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
