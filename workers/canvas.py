@@ -112,7 +112,7 @@ def _segment(dispatch: Dispatch, path: str, queue: str) -> Signature:
 
 
 def _feed(dispatch: Dispatch, queue: str) -> Signature:
-    return _signature(FEED, queue, dispatch, run=dispatch.run, queue=queue, epoch=dispatch.epoch)
+    return _signature(FEED, queue, dispatch, run=dispatch.run, source=queue, epoch=dispatch.epoch)
 
 
 def _join(dispatch: Dispatch) -> Signature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,10 @@ class Lease:
     def stop(self) -> None:
         """Give the lease up: what this process still runs may be taken at once."""
         self._stop.set()
-        Worker.objects.filter(pk=self.runtime.name).update(lost_at=timezone.now())
-        connection.close()
+        self._thread.join(5)
+        with contextlib.suppress(DatabaseError):  # then the lease runs out by itself
+            Worker.objects.filter(pk=self.runtime.name).update(lost_at=timezone.now())
+            connection.close()
 
     def _work(self) -> None:
         period = settings.ORCHESTRA_LEASE_SECONDS / RENEWALS

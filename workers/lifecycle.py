@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ class Identity:
 
 
 IDENTITY = Identity()
-_state: dict[str, Any] = {}
+_state: dict[str, UpkeepThread] = {}
 
 
 @celeryd_after_setup.connect
@@ -47,29 +48,32 @@ def remember(sender: Any, instance: Any, **_: Any) -> None:
 def start_child(**_: Any) -> None:
     """Give a prefork child a runtime of its own."""
     IDENTITY.slots = 1
-    _start()
+    runtime.current()
 
 
 @worker_ready.connect
 def start_parent(sender: Any, **_: Any) -> None:
     """Give any other pool's process its runtime; the embedded default also keeps house here."""
     if IDENTITY.pool != "prefork":
-        _start()
+        runtime.current()
     if env.flag("ORCHESTRA_UPKEEP"):
         _state["upkeep"] = UpkeepThread()
 
 
-def _start() -> None:
-    if "lease" not in _state:
-        current = runtime.current()
-        _state["lease"] = Lease(current, queues=IDENTITY.queues, pool=IDENTITY.pool, slots=IDENTITY.slots)
-        _state["lease"].start()
+def take_lease(current: runtime.Runtime) -> Callable[[], None]:
+    """Take the lease of a new runtime; return what gives it up."""
+    lease = Lease(current, queues=IDENTITY.queues, pool=IDENTITY.pool, slots=IDENTITY.slots)
+    lease.start()
+    return lease.stop
+
+
+runtime.lease_with(take_lease)
 
 
 @worker_process_shutdown.connect
 @worker_shutdown.connect
 def stop(**_: Any) -> None:
-    """Give the lease up once the pool has stopped, so that nothing waits for it to run out."""
-    for name in ("upkeep", "lease"):
-        if name in _state:
-            _state.pop(name).stop()
+    """End the runtime, which gives its lease up, so that nothing waits for it to run out."""
+    runtime.close()
+    if "upkeep" in _state:
+        _state.pop("upkeep").stop()

@@ -13,15 +13,17 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
+from django.db import Error as DatabaseError
 from greenlet import getcurrent
 
 from apps.runs import live
 from apps.runs.actions.operations import Advance, Applied, Claim, Claimed, Feed, HandBack, Operation, Record
-from orchestra.engine.attempt import attempt
+from orchestra.engine.attempt import InternalError, attempt
 from orchestra.engine.outcome import Failed, Outcome
 from orchestra.ids import new_id
 from workers import telemetry
@@ -78,7 +80,7 @@ class Runtime:
             _done, active = await asyncio.wait(active, return_when=asyncio.FIRST_COMPLETED)
             if until is not None and time.monotonic() > until:
                 await asyncio.gather(*active)
-                await self.advance(run)
+                self.sender.feed(run, queue, epoch)
                 break
 
     def close(self) -> None:
@@ -131,9 +133,8 @@ class Runtime:
                 return await self._commit(HandBack(claimed.facts.run, claimed.path, claimed.fence))
             run = claimed.facts.run
             keep = None if self.is_stopping else queue
-            applied = await self._commit(
-                Record(run, claimed.path, claimed.fence, outcome, context.input, follows, keep)
-            )
+            record = Record(run, claimed.path, claimed.fence, outcome, context.input, follows, keep)
+            applied = await self._record(record)
             delay = outcome.retry_after if isinstance(outcome, Failed) else None
             if delay is None or delay > SHORT_BACK_OFF or not applied.is_accepted:
                 return applied
@@ -142,6 +143,17 @@ class Runtime:
             if not again.claimed:
                 return again
             claimed = again.claimed[0]
+
+    async def _record(self, record: Record) -> Applied:
+        """Record an outcome; one that the database cannot hold fails the node, which would otherwise run for ever."""
+        try:
+            return await self._commit(record)
+        except DatabaseError as error:
+            log.exception("outcome_refused", run=record.run, node=record.path)
+            failed = Failed(
+                InternalError(f"The result could not be stored: {type(error).__name__}.").as_json()
+            )
+            return await self._commit(replace(record, outcome=failed, input=None))
 
     async def _attempt(self, claimed: Claimed, context: WorkerContext) -> Outcome | None:
         """Run one attempt as a task that a cancel can stop; None when it was stopped."""
@@ -196,12 +208,15 @@ class _Process:
         self.pid = 0
         self.runtime: Runtime | None = None
         self.lock = threading.Lock()
+        self.lease: Callable[[Runtime], Callable[[], None]] | None = None
+        self.release: Callable[[], None] | None = None
 
     def get(self) -> Runtime:
         with self.lock:
             if self.runtime is None or self.pid != os.getpid():
                 self.runtime = Runtime(_loop_in_thread())
                 self.pid = os.getpid()
+                self.release = self.lease(self.runtime) if self.lease else None
             return self.runtime
 
     def close(self) -> None:
@@ -209,6 +224,8 @@ class _Process:
             if self.runtime is not None and self.pid == os.getpid():
                 self.runtime.close()
                 self.runtime.loop.call_soon_threadsafe(self.runtime.loop.stop)
+                if self.release is not None:
+                    self.release()
             self.runtime = None
 
 
@@ -224,6 +241,11 @@ _process = _Process()
 def current() -> Runtime:
     """Return this process's runtime."""
     return _process.get()
+
+
+def lease_with(take: Callable[[Runtime], Callable[[], None]]) -> None:
+    """Have `take` called with each new runtime before it claims anything; what it returns gives the lease up."""
+    _process.lease = take
 
 
 def close() -> None:

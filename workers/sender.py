@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
+from functools import partial
 
 import structlog
 
 from apps.runs.actions.operations import Dispatch
-from orchestra.celery import BrokerAway
+from orchestra.celery import FEED, BrokerAway, publish
 from workers import canvas
 
 log = structlog.get_logger(__name__)
@@ -20,23 +22,28 @@ log = structlog.get_logger(__name__)
 
 class Sender:
     def __init__(self) -> None:
-        self._dispatches: queue.SimpleQueue[Dispatch | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[str, Callable[[], object]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="sender", daemon=True)
         self._thread.start()
 
     def send(self, dispatch: Dispatch) -> None:
-        self._dispatches.put(dispatch)
+        self._waiting.put((dispatch.run, partial(canvas.send, dispatch)))
+
+    def feed(self, run: str, source: str, epoch: int) -> None:
+        """Send one more feeder for a run's queue."""
+        self._waiting.put((run, partial(publish, FEED, queue=source, run=run, source=source, epoch=epoch)))
 
     def close(self, timeout: float = 5) -> None:
         """Send what is waiting and end the thread."""
-        self._dispatches.put(None)
+        self._waiting.put(None)
         self._thread.join(timeout)
 
     def _work(self) -> None:
-        while (dispatch := self._dispatches.get()) is not None:
+        while (entry := self._waiting.get()) is not None:
+            run, send = entry
             try:
-                canvas.send(dispatch)
+                send()
             except BrokerAway as error:
-                log.warning("broker_away", run=dispatch.run, error=str(error))
+                log.warning("broker_away", run=run, error=str(error))
             except Exception:
-                log.exception("dispatch_failed", run=dispatch.run)
+                log.exception("dispatch_failed", run=run)

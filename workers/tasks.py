@@ -29,14 +29,14 @@ def run_segment(self: Any, run: str, path: str, epoch: int) -> None:
 
 
 @app.task(name=FEED)
-def feed(run: str, queue: str, epoch: int) -> None:
-    """Take queued node runs of one queue until none is left."""
+def feed(run: str, source: str, epoch: int) -> None:
+    """Take a run's queued node runs of one queue until none is left."""
     current = runtime.current()
-    if queue == "cpu":
+    if source == "cpu":
         until = time.monotonic() + runtime.FEED_SECONDS
-        wait(current.feed(run, queue, epoch, width=CPU_WIDTH, until=until))
+        wait(current.feed(run, source, epoch, width=CPU_WIDTH, until=until))
     else:
-        wait(current.feed(run, queue, epoch, width=LOOP_WIDTH))
+        wait(current.feed(run, source, epoch, width=LOOP_WIDTH))
 
 
 @app.task(name=JOIN)

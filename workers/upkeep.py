@@ -19,6 +19,7 @@ from django.db import IntegrityError, connection
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.accounts.actions import purge_expired
 from apps.runs.actions import upkeep as passes
 from apps.runs.models import Leadership
 from orchestra.celery import app
@@ -77,6 +78,7 @@ class Upkeep:
         if time.monotonic() > self._next_housekeeping:
             self._next_housekeeping = time.monotonic() + HOUSEKEEPING_PERIOD
             passes.forget_workers()
+            purge_expired()
 
 
 def is_kept_up() -> bool:

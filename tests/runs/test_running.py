@@ -6,13 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import DataError
 from django.utils import timezone
 
 from apps.runs.actions import cancel_run, start_run, upkeep
+from apps.runs.actions.operations import Record
 from orchestra.celery import QUEUES, app
+from orchestra.engine.outcome import Done
 from orchestra.errors import Conflict
 from tests.running import nodes_of, wait_for_end, wait_until
 from tests.runs import functions_for_tests as functions
+from workers import recorder
 
 
 @pytest.fixture(autouse=True)
@@ -267,3 +271,21 @@ def test_each_queue_is_reached_by_its_own_name_only() -> None:
     ways = {name: (app.amqp.queues[name].exchange.name, app.amqp.queues[name].routing_key) for name in QUEUES}
 
     assert ways == {name: (name, name) for name in QUEUES}
+
+
+def test_an_outcome_that_the_database_cannot_hold_fails_the_node(
+    worker: Any, publish_workflow: Any, editor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = recorder.commit
+
+    def refuse_outputs(operations: Any, **options: Any) -> Any:
+        if any(isinstance(op, Record) and isinstance(op.outcome, Done) for op in operations):
+            raise DataError("cannot be stored")
+        return real(operations, **options)
+
+    monkeypatch.setattr(recorder, "commit", refuse_outputs)
+    workflow = publish_workflow(chain_with("{name: noop}"))
+
+    run = wait_for_end(start_run(workflow=workflow, input={}, by=editor))
+
+    assert (run.status, nodes_of(run)["work"].error["code"]) == ("failed", "internal_error")

@@ -33,6 +33,9 @@ from apps.runs.events import EventLog
 from apps.runs.rows import NodeRow
 from orchestra.engine.status import EventType, NodeStatus, RunStatus
 
+INLINE_AT_ONCE = 32
+"""Stretches of inline nodes that a worker goes on with itself; of more it sends the rest out."""
+
 ADVANCE_LIMIT = 5_000
 """Queued node runs that one `Advance` sends out; the relay sends the rest."""
 
@@ -162,7 +165,7 @@ def _share_out(state: RunState, operation: Record) -> tuple[list[NodeRow], list[
             claimed.append(row)
         elif operation.follows and same_scope and own.in_same_unit(segment, own.nodes[row.node].segment):
             _announce(state, [row])
-        elif row.queue == "control":
+        elif row.queue == "control" and len(claimed) < INLINE_AT_ONCE:
             claimed.append(row)
         else:
             others.append(row)
