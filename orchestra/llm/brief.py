@@ -47,10 +47,12 @@ COUNT = re.compile(
     r"(sentences?|bullets?|points?|items?|key ?words?|tags?|topics?|words?)\b",
     re.IGNORECASE,
 )
-TAGGED = re.compile(
-    r"<(document|text|input|content|source|part)>\s*(.*?)\s*</\1>|```\w*\n(.*?)```|\"\"\"(.*?)\"\"\"",
-    re.DOTALL,
+FRAMES = (
+    *((f"<{tag}>", f"</{tag}>") for tag in ("document", "text", "input", "content", "source", "part")),
+    ("```", "```"),
+    ('"""', '"""'),
 )
+"""What people put around a document, opening and closing."""
 MAX_INSTRUCTION_WORDS = 80
 
 
@@ -83,12 +85,13 @@ def read_brief(messages: Sequence[Message]) -> Brief:
 
 def split_prompt(prompt: str) -> tuple[str, str]:
     """Return (instruction, document); the document is empty when the prompt is only an instruction."""
-    tagged = TAGGED.search(prompt)
-    if tagged:
-        around = f"{prompt[: tagged.start()]} {prompt[tagged.end() :]}".strip()
-        document = next(group for group in tagged.groups()[1:] if group is not None)
-        if _is_instruction(around):
-            return around, document.strip()
+    for opening, closing in FRAMES:
+        start = prompt.find(opening)
+        end = prompt.rfind(closing)
+        if 0 <= start < end:
+            around = f"{prompt[:start]} {prompt[end + len(closing) :]}".strip()
+            if _is_instruction(around):
+                return around, prompt[start + len(opening) : end].strip()
     splits = [(one, other) for one, other in _splits(prompt.strip()) if other and _is_instruction(one)]
     telling = next((pair for pair in splits if _intent(pair[0])), None)
     if telling or splits:

@@ -12,12 +12,12 @@ from functools import lru_cache
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 WORD = re.compile(rf"[{CJK}]|[^\W_]+(?:['’-][^\W_]+)*")
 CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
+HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]{1,8}(\S.*)$", re.MULTILINE)
 BULLET = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
-DRAWN = re.compile(r"^\||[\u2190-\u21ff\u2500-\u257f].*[\u2500-\u257f]|^[-=:+ ]+$")
-"""A line of a table, a drawing or a rule: no part of the running text."""
+RULE = re.compile(r"\||[-=:+ ]+$")
+BOX = re.compile(r"[\u2500-\u257f]")
 MARKS = re.compile(r"\*\*|__|`|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)")
-LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\([^()\n]{0,2000}\)")
 END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9À-ÖØ-Þ])|(?<=[。！？])")
 ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|no|fig|mr|mrs|ms|dr|prof|st|inc|ltd)|\b[A-Z])\.$", re.IGNORECASE
@@ -113,7 +113,7 @@ def title_of(text: str) -> str:
     """Return the first heading, else the main words, else a neutral title; at most 80 characters."""
     heading = HEADING.search(CODE.sub("", text))
     if heading:
-        return _plain(heading.group(1))[:80]
+        return _plain(heading.group(1).rstrip("# \t"))[:80]
     first = text.strip().partition("\n")[0].strip()
     if (
         first
@@ -158,7 +158,7 @@ def _blocks(text: str) -> list[str]:
                 found.append(" ".join(current))
                 current = []
             cleaned = _plain(BULLET.sub("", line.lstrip("> ")))
-            if cleaned and not DRAWN.search(cleaned):
+            if cleaned and not _is_drawn(cleaned):
                 current.append(cleaned)
         if current:
             found.append(" ".join(current))
@@ -169,14 +169,19 @@ def _plain(text: str) -> str:
     return MARKS.sub("", LINK.sub(r"\1", text)).strip()
 
 
+def _is_drawn(line: str) -> bool:
+    """A line of a table, a rule or a drawing is no part of the running text."""
+    return bool(RULE.match(line)) or len(BOX.findall(line)) > 1
+
+
 def _split(block: str) -> list[str]:
-    found: list[str] = []
-    for piece in map(str.strip, END.split(block)):
-        if found and ABBREVIATION.search(found[-1]):
-            found[-1] = f"{found[-1]} {piece}"
-        elif piece:
-            found.append(piece)
-    return found
+    found: list[list[str]] = []
+    for piece in filter(None, map(str.strip, END.split(block))):
+        if found and ABBREVIATION.search(found[-1][-1][-10:]):
+            found[-1].append(piece)
+        else:
+            found.append([piece])
+    return [" ".join(pieces) for pieces in found]
 
 
 def _terms(text: str) -> list[str]:

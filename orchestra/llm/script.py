@@ -12,8 +12,8 @@ from typing import Any
 
 from orchestra.llm.client import Message
 
-DIRECTIVE = re.compile(r"[ \t]*\[\[simulate\b([^\]]*)\]\]")
-ANSWER = re.compile(r"[ \t]*\[\[answer[ \t]+(.*?)\]\][ \t]*$", re.MULTILINE | re.DOTALL)
+DIRECTIVE = re.compile(r" ?\[\[simulate\b([^\]]{0,500})\]\]")
+ANSWER = "[[answer "
 MAX_LATENCY = 600.0
 MAX_FAILURES = 50
 
@@ -58,13 +58,31 @@ def take_directives(
     answers: list[str] = []
     cleaned: list[Message] = []
     for message in messages:
+        if "[[" not in message.content:
+            cleaned.append(message)
+            continue
         for directive in DIRECTIVE.findall(message.content):
             script = _applied(directive, model, script)
+        text, found = _without_answers(DIRECTIVE.sub("", message.content))
         if message.role != "assistant":
-            answers.extend(answer.strip() for answer in ANSWER.findall(message.content))
-        text = ANSWER.sub("", DIRECTIVE.sub("", message.content))
+            answers.extend(found)
         cleaned.append(message if text == message.content else replace(message, content=text.strip()))
     return tuple(cleaned), replace(script, answers=tuple(answers)) if answers else script
+
+
+def _without_answers(text: str) -> tuple[str, list[str]]:
+    """Return the text without its `[[answer …]]` directives, each the rest of one line, and what they say."""
+    if ANSWER not in text:
+        return text, []
+    lines: list[str] = []
+    found: list[str] = []
+    for line in text.split("\n"):
+        before, mark, said = line.partition(ANSWER)
+        if mark and said.rstrip().endswith("]]"):
+            found.append(said.rstrip().removesuffix("]]").strip())
+            line = before.rstrip()  # noqa: PLW2901 - the line as it is kept
+        lines.append(line)
+    return "\n".join(lines), found
 
 
 def _applied(directive: str, model: str, script: Script) -> Script:

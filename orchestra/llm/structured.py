@@ -16,7 +16,7 @@ from referencing.exceptions import Unresolvable
 from orchestra.errors import ModelRefused
 from orchestra.llm.client import Message
 
-FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
+FENCE = re.compile(r"```(?:json)?[ \t]{0,8}\n(.*?)```", re.DOTALL | re.IGNORECASE)
 MAX_PROBLEMS = 8
 SLOW_PATTERN = re.compile(r"\)[*+?{]|\\[1-9]|\(\?[^:]|(?:[*+}][^*+]*){3}")
 """Repeated groups, back references, look-around and many repeats can take exponential time: not enforced."""

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from orchestra.errors import BadCredentials, ModelTimeout, ModelUnavailable, RateLimited
-from orchestra.llm.client import Finish, Message, TextDelta
+from orchestra.llm.client import Finish, Message, ModelRequest, TextDelta
 from orchestra.llm.extract import best_sentences, keywords, quality, sentences, title_of
 from orchestra.llm.script import Script, script_from, take_directives
-from orchestra.llm.simulated import SimulatedClient
+from orchestra.llm.simulated import SimulatedClient, compose_answer
 from orchestra.llm.tokens import count_tokens, pieces
 
 DOCUMENT = """# River crossings
@@ -296,3 +296,36 @@ def test_options_that_cannot_be_read_keep_their_default() -> None:
         latency=0.0, fail=("429", "cut:2")
     )
     assert script_from({"latency": "1e9"}).latency == 600.0
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        " ",
+        "[",
+        "[[",
+        "[[answer x]] y ",
+        "```\n",
+        "<document>",
+        "**a",
+        "a. ",
+        "字",
+        "\n",
+        '"""x',
+        ".\"'",
+        "1 a ",
+        "1. ",
+        "→",
+        "[a](",
+        "# ",
+    ],
+)
+def test_no_text_takes_more_than_linear_time(piece: str) -> None:
+    text = piece * (60_000 // len(piece))
+    messages = (Message("user", f"Write a brief:\n\n[[{text}"),)
+    started = time.monotonic()
+
+    cleaned, script = take_directives(messages, "simulated-1", Script())
+    compose_answer(ModelRequest("simulated-1", cleaned), cleaned, script)
+
+    assert time.monotonic() - started < 8
