@@ -67,7 +67,7 @@ INSTALLED_APPS = [
 ROLE = env.text("ORCHESTRA_ROLE", "all")
 if ROLE == "worker":
     # A worker serves no pages: a fifth of its memory is theirs.
-    _WORKER_APPS = ("django.contrib.auth", "django.contrib.contenttypes", "apps.", "workers")
+    _WORKER_APPS = ("django.contrib.auth", "django.contrib.contenttypes", "allauth", "apps.", "workers")
     INSTALLED_APPS = [
         name for name in INSTALLED_APPS if name.startswith(_WORKER_APPS) and name != "apps.portal"
     ]
