@@ -63,11 +63,9 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channel
         self._request = request_of({**self.scope, "type": "http"})
         try:
             credential = await in_database(_admit, self._request)
-            self._guest = Guest(credential, self._reader)
-            door().enter(self._guest)
+            self._guest = door().enter(self._reader, credential, set())
         except (OrchestraError, APIException, SuspiciousOperation, DatabaseError) as error:
             log.info("socket_refused", reason=type(error).__name__)
-            self._guest = None
             await self.close()
             return
         await self.accept()
@@ -180,8 +178,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channel
             self._telling.cancel()
         if self._gate is not None:
             self._gate.close()
-        if self._guest is not None:
-            door().leave(self._guest)
+        door().leave(self._reader)
         await self._hub.leave(self._reader)
 
 

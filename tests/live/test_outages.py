@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError
 
 from apps.accounts.models import User
-from apps.runs.live import TextStreams, broadcast, frames, rows, sources, stream, topics
+from apps.runs.live import TextStreams, backlog, broadcast, frames, over_redis, rows, sources, stream, topics
 from apps.runs.live import hub as hubs
 from apps.runs.live.hub import Hub
 from tests.live.browsing import Client, cookie_of, in_thread
@@ -23,6 +23,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "SILENCE_SECONDS", 0.3)
     monkeypatch.setattr(sources, "PING_SECONDS", 0.1)
     monkeypatch.setattr(sources, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(over_redis, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(hubs, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(hubs, "PATIENCE_SECONDS", 0.1)
 
@@ -187,7 +188,9 @@ async def test_a_team_that_missed_too_much_reads_its_list_anew(
     headers = await in_thread(cookie_of)(viewer)
 
     async with Client("/api/v1/events/stream?topics=runs", headers) as client:
-        for type_ in ("run.queued", "run.started", "run.waiting", "run.started"):
+        await in_thread(growing.tell)("run.queued")
+        await client.block("run.queued")
+        for type_ in ("run.started", "run.waiting", "run.started"):
             await in_thread(growing.log)(type_)
         await hubs.hub().check()
         reset = await client.block()
@@ -241,6 +244,23 @@ async def test_without_a_database_a_stream_is_a_503(
     assert client.status == 503
     assert client.problem["code"] == "unavailable"
     assert client.headers["retry-after"]
+
+
+async def test_a_log_that_cannot_be_read_ends_the_stream_with_a_word(
+    growing: Growing, viewer: User, in_process: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise OperationalError("connection refused")
+
+    await in_thread(growing.many)(3)
+    headers = await in_thread(cookie_of)(viewer)
+    monkeypatch.setattr(backlog, "in_database", away)
+
+    async with Client(growing.path, headers) as client:
+        bye = await client.block()
+        await client.until_over()
+
+    assert (bye["event"], bye["data"]["reason"]) == ("bye", "unavailable")
 
 
 async def test_rows_that_cannot_be_read_for_a_while_are_read_later(

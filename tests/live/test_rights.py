@@ -281,3 +281,39 @@ async def test_a_foreign_host_is_refused(growing: Growing, viewer: User) -> None
         pass
 
     assert client.status == 400
+
+
+async def test_where_https_is_asked_for_nothing_is_streamed_in_the_clear(
+    growing: Growing, viewer: User, team: Team, settings: Any
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+
+    async with Client(growing.path, await in_thread(key_of)(viewer, team)) as client:
+        pass
+
+    assert client.status == 400
+
+
+async def test_who_comes_in_while_the_others_are_checked_is_not_sent_away(
+    growing: Growing, viewer: User, team: Team, editor: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_begun, may_go_on = asyncio.Event(), asyncio.Event()
+    read = doors.in_database
+
+    async def slow(*args: Any) -> Any:
+        has_begun.set()
+        await may_go_on.wait()
+        return await read(*args)
+
+    mine, theirs = await in_thread(cookie_of)(viewer), await in_thread(cookie_of)(editor)
+    async with Client(growing.path, mine):
+        monkeypatch.setattr(doors, "in_database", slow)
+        checking = asyncio.ensure_future(doors.door().check())
+        await has_begun.wait()
+        async with Client(growing.path, theirs) as late:
+            may_go_on.set()
+            await checking
+            await in_thread(growing.tell)("run.started")
+            block = await late.block()
+
+    assert block["event"] == "run.started"

@@ -219,12 +219,14 @@ async def measure(staged: Stage, count: int) -> dict[str, Any]:
     for client in warm:
         client.transport.close()
     await asyncio.sleep(0.5)
-    before = staged.memory
+    before, cpu = staged.memory, staged.cpu_seconds
     clients, took = await connect(staged, staged.runs[:1], count, heard)
+    cpu = staged.cpu_seconds - cpu
     await asyncio.sleep(1)
     figures: dict[str, Any] = {
         "clients": count,
         "connects_per_second": round(count / took),
+        "cpu_ms_per_connect": round(1000 * cpu / count, 2),
         "kilobytes_each": round((staged.memory - before) / count / 1024, 1),
         "one_run": await measure_delivery(staged, heard, staged.runs[:1], PACE, count),
     }

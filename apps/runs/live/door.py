@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -27,58 +27,62 @@ UNAVAILABLE = "unavailable"
 RETRY_SECONDS = 10.0
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(slots=True)
 class Guest:
     """One open connection: who it speaks for, and the teams whose data it gets."""
 
     credential: Credential
-    reader: Reader
-    teams: set[str] = field(default_factory=set)
+    teams: set[str]
 
 
 class Door:
     """The connections of one event loop."""
 
     def __init__(self) -> None:
-        self.guests: set[Guest] = set()
+        self.guests: dict[Reader, Guest] = {}
         self._per_user: Counter[str] = Counter()
         self._standing = Standing()
         self._watching: asyncio.Future[None] | None = None
         self._seen_at = 0.0
 
-    def enter(self, guest: Guest) -> None:
+    def enter(self, reader: Reader, credential: Credential, teams: set[str]) -> Guest:
         """Let a connection in. Raises LimitReached when this person, or everybody together, has too many."""
-        if self._per_user[guest.credential.user_id] >= settings.ORCHESTRA_STREAMS_PER_USER:
+        if self._per_user[credential.user_id] >= settings.ORCHESTRA_STREAMS_PER_USER:
             raise LimitReached("You have too many open streams; close one.", retry_after=RETRY_SECONDS)
         if len(self.guests) >= settings.ORCHESTRA_STREAMS:
             raise LimitReached("The server has too many open streams.", retry_after=RETRY_SECONDS)
-        self.guests.add(guest)
-        self._per_user[guest.credential.user_id] += 1
+        self._per_user[credential.user_id] += 1
+        self.guests[reader] = guest = Guest(credential, teams)
         if self._watching is None:
             self._seen_at = asyncio.get_running_loop().time()
             self._watching = asyncio.ensure_future(self._watch())
+        return guest
 
-    def leave(self, guest: Guest) -> None:
-        """Note that a connection has ended."""
-        if guest not in self.guests:
+    def leave(self, reader: Reader) -> None:
+        """Note that a connection has ended, if it ever came in."""
+        guest = self.guests.pop(reader, None)
+        if guest is None:
             return
-        self.guests.discard(guest)
         self._per_user[guest.credential.user_id] -= 1
-        self._per_user += Counter()  # drops zeros
+        if not self._per_user[guest.credential.user_id]:
+            del self._per_user[guest.credential.user_id]
         if not self.guests and self._watching is not None:
             self._watching.cancel()
             self._watching = None
 
     async def check(self) -> None:
         """Close the connections whose credential no longer holds, or whose teams are no longer theirs."""
-        teams = await in_database(self._standing.teams, {guest.credential for guest in self.guests})
+        asked = {guest.credential for guest in self.guests.values()}
+        teams = await in_database(self._standing.teams, asked)
         self._seen_at = asyncio.get_running_loop().time()
-        for guest in self.guests:
+        for reader, guest in self.guests.items():
+            if guest.credential not in asked:
+                continue  # came in meanwhile
             mine = teams.get(guest.credential)
             if mine is None:
-                guest.reader.close(SIGNED_OUT)
+                reader.close(SIGNED_OUT)
             elif not guest.teams <= mine:
-                guest.reader.close(REVOKED)
+                reader.close(REVOKED)
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -89,8 +93,8 @@ class Door:
             except Exception as error:
                 log.warning("stream_rights_unreadable", error=repr(error)[:200])
                 if loop.time() - self._seen_at > BLIND_SECONDS:
-                    for guest in self.guests:
-                        guest.reader.close(UNAVAILABLE)
+                    for reader in self.guests:
+                        reader.close(UNAVAILABLE)
 
 
 _doors: WeakKeyDictionary[asyncio.AbstractEventLoop, Door] = WeakKeyDictionary()

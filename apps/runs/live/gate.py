@@ -23,10 +23,11 @@ class Stalled(Exception):
 class Gate:
     """Sends one connection's messages, each when the client has taken enough of those before."""
 
+    __slots__ = ("_consumer", "_full", "_is_lost", "_send")
+
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._open = asyncio.Event()
-        self._open.set()
+        self._full: asyncio.Future[None] | None = None
         self._is_lost = False
         self._consumer = _consumer_behind(send)
         if self._consumer is not None:
@@ -38,7 +39,8 @@ class Gate:
         """Send a message. Raises Stalled."""
         try:
             async with asyncio.timeout(STALL_SECONDS):
-                await self._open.wait()
+                while self._full is not None:
+                    await asyncio.shield(self._full)
                 if not self._is_lost:
                     await self._send(message)
         except TimeoutError as error:
@@ -53,14 +55,17 @@ class Gate:
         self._consumer = None
 
     def pauseProducing(self) -> None:  # noqa: N802 (Twisted's IPushProducer)
-        self._open.clear()
+        if self._full is None:
+            self._full = asyncio.get_running_loop().create_future()
 
     def resumeProducing(self) -> None:  # noqa: N802 (Twisted's IPushProducer)
-        self._open.set()
+        full, self._full = self._full, None
+        if full is not None and not full.done():
+            full.set_result(None)
 
     def stopProducing(self) -> None:  # noqa: N802 (Twisted's IPushProducer)
         self._is_lost = True
-        self._open.set()
+        self.resumeProducing()
 
 
 def _consumer_behind(send: Send) -> Any:

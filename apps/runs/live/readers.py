@@ -20,6 +20,8 @@ BEHIND = -1
 class Cursor(ABC):
     """Where one reader is in one topic."""
 
+    __slots__ = ("_position", "_reader", "is_done", "topic")
+
     def __init__(self, topic: Topic, reader: Reader) -> None:
         self.topic = topic
         self.is_done = False
@@ -61,13 +63,14 @@ class Cursor(ABC):
 class RunCursor(Cursor):
     """In a run: after event `seq`. Behind the ring it reads the log; in step again, it gets the texts so far."""
 
+    __slots__ = ("_backlog", "_owed", "_seq")
     topic: RunTopic
 
     def __init__(self, topic: RunTopic, reader: Reader, backlog: Backlog, after: int) -> None:
         super().__init__(topic, reader)
         self._seq = after
         self._backlog = backlog
-        self._owed: set[TextKey] = set()
+        self._owed: set[TextKey] | None = None
         """Texts whose beginning this reader has not got yet: told one at a time, so that a slow client holds little."""
 
     @property
@@ -109,7 +112,7 @@ class RunCursor(Cursor):
 
     def _join(self) -> None:
         self._position = self.topic.ring.head
-        self._owed = self.topic.texts()
+        self._owed = self.topic.texts() or None
 
     def _follow(self) -> list[Frame]:
         """Return what is new, and one text that is owed: at the ring's head it is whole, so its pieces until then
@@ -119,12 +122,14 @@ class RunCursor(Cursor):
             return frames
         frames = [frame for frame in frames if frame.text not in self._owed]
         text = self.topic.text_frame(self._owed.pop())
+        self._owed = self._owed or None
         return frames if text is None else [*frames, text]
 
 
 class TeamCursor(Cursor):
     """In a team's run events: from now on, or after a row of the log (then some events may come twice)."""
 
+    __slots__ = ("_after",)
     topic: TeamTopic
 
     def __init__(self, topic: TeamTopic, reader: Reader, after: int | None) -> None:
@@ -156,6 +161,8 @@ def _note(type_: str, *, seq: int = 0, **data: object) -> Frame:
 
 class Reader:
     """What one connection follows. Belongs to one event loop."""
+
+    __slots__ = ("__weakref__", "_ready", "_waiting", "closed_because", "cursors")
 
     def __init__(self) -> None:
         self.cursors: dict[str, Cursor] = {}

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
@@ -20,13 +21,16 @@ from rest_framework.exceptions import MethodNotAllowed
 from apps.runs.live.answers import answer_empty, headers_of, refuse, request_of
 from apps.runs.live.asking import Grant, Wish, cursor, grants, wishes_of
 from apps.runs.live.database import in_database
-from apps.runs.live.door import Guest, door
+from apps.runs.live.door import UNAVAILABLE, door
 from apps.runs.live.frames import Frame, frame_of
 from apps.runs.live.gate import Gate, Send, Stalled
 from apps.runs.live.hub import Hub, hub
 from apps.runs.live.readers import Reader
 from apps.runs.live.standing import Credential, recognise
 from apps.runs.live.wire import run_topic
+from orchestra.api import BadRequest
+
+log = structlog.get_logger(__name__)
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -46,29 +50,34 @@ class Stream:
         self._run_id = run_id
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        request = request_of(scope)
         loop_hub = hub()
         reader = loop_hub.open()
-        guest = None
         try:
-            try:
-                if request.method != "GET":
-                    raise MethodNotAllowed(str(request.method))
-                credential, granted = await in_database(_admit, request, self._wishes(request))
-                guest = Guest(credential, reader, {grant.team_id for grant in granted})
-                door().enter(guest)
-                await follow(loop_hub, reader, granted)
-            except Exception as error:
-                await refuse(request, send, error)
-                return
-            if self._has_nothing_more(request, reader):
-                await answer_empty(request, send, HTTPStatus.NO_CONTENT)
-                return
-            await _Telling(request, loop_hub, reader, send, is_single=bool(self._run_id)).run(receive)
+            telling = await self._open(request_of(scope), loop_hub, reader, send)
+            if telling is not None:
+                await telling.run(receive)
         finally:
-            if guest is not None:
-                door().leave(guest)
+            door().leave(reader)
             await loop_hub.leave(reader)
+
+    async def _open(self, request: ASGIRequest, loop_hub: Hub, reader: Reader, send: Send) -> _Telling | None:
+        """Let a client in, or answer why not. What only this needs, such as the request, is not kept for the hours
+        that a stream may last."""
+        try:
+            if request.method != "GET":
+                raise MethodNotAllowed(str(request.method))
+            credential, granted = await in_database(_admit, request, self._wishes(request))
+            door().enter(reader, credential, {grant.team_id for grant in granted})
+            await follow(loop_hub, reader, granted)
+        except Exception as error:
+            await refuse(request, send, error)
+            return None
+        if self._has_nothing_more(request, reader):
+            await answer_empty(request, send, HTTPStatus.NO_CONTENT)
+            return None
+        headers = headers_of(request, "text/event-stream", X_Accel_Buffering="no")
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        return _Telling(loop_hub, reader, send, is_single=bool(self._run_id))
 
     def _wishes(self, request: ASGIRequest) -> list[Wish]:
         last_id = request.headers.get("Last-Event-ID", "").strip()
@@ -85,6 +94,8 @@ class Stream:
 
 
 def _admit(request: HttpRequest, wishes: Sequence[Wish]) -> tuple[Credential, list[Grant]]:
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+        raise BadRequest("Streams are served over HTTPS only.")
     request.get_host()  # raises DisallowedHost
     return recognise(request), grants(request, wishes)
 
@@ -101,10 +112,9 @@ async def follow(loop_hub: Hub, reader: Reader, granted: Sequence[Grant]) -> Non
 class _Telling:
     """The open stream of one client."""
 
-    def __init__(
-        self, request: ASGIRequest, loop_hub: Hub, reader: Reader, send: Send, *, is_single: bool
-    ) -> None:
-        self._headers = headers_of(request, "text/event-stream", X_Accel_Buffering="no")
+    __slots__ = ("_gate", "_hub", "_is_delayed", "_is_single", "_reader")
+
+    def __init__(self, loop_hub: Hub, reader: Reader, send: Send, *, is_single: bool) -> None:
         self._hub = loop_hub
         self._reader = reader
         self._gate = Gate(send)
@@ -115,7 +125,6 @@ class _Telling:
         """Tell everything until the run has ended, the client has gone, or the stream is closed."""
         leaving = asyncio.ensure_future(_until_gone(receive, self._reader))
         try:
-            await self._gate.send({"type": "http.response.start", "status": 200, "headers": self._headers})
             await self._send(b"retry: %d\n: hello\n\n" % _retry())
             await self._tell()
         except asyncio.CancelledError:
@@ -125,6 +134,10 @@ class _Telling:
             raise
         except Stalled:
             pass
+        except Exception:
+            log.exception("stream_failed")
+            with contextlib.suppress(Exception):
+                await self._finish(_bye(UNAVAILABLE))
         finally:
             self._gate.close()
             leaving.cancel()
@@ -134,7 +147,7 @@ class _Telling:
         while not (reader.closed_because or is_over):
             frames = await reader.read()
             if frames or self._is_delayed != self._hub.is_delayed:
-                await self._send(self._blocks(frames))
+                await self._send(*self._blocks(frames))
             is_over = bool(reader.cursors) and all(one.is_done for one in reader.cursors.values())
             if not (frames or is_over):
                 await self._wait()
@@ -145,20 +158,30 @@ class _Telling:
         if not await self._reader.wait(settings.ORCHESTRA_STREAM_BEAT_SECONDS):
             await self._send(b": \n\n")
 
-    def _blocks(self, frames: Sequence[Frame]) -> bytes:
+    def _blocks(self, frames: Sequence[Frame]) -> list[bytes]:
         told = [frame for frame in frames if frame.type != "end"]
         if self._is_delayed != self._hub.is_delayed:
             self._is_delayed = self._hub.is_delayed
             told.append(frame_of({"type": "link", "delayed": self._is_delayed}))
         if self._is_single:
-            return b"".join([frame.block_with_id for frame in told])
+            return [frame.block_with_id for frame in told]
         marks = ".".join(str(one.mark) for one in self._reader.cursors.values())
-        return b"%sid: %s\n\n" % (b"".join([frame.block for frame in told]), marks.encode())
+        return [*(frame.block for frame in told), b"id: %s\n\n" % marks.encode()]
 
-    async def _send(self, body: bytes) -> None:
-        for start in range(0, len(body), CHUNK):
-            chunk = body[start : start + CHUNK]
-            await self._gate.send({"type": "http.response.body", "body": chunk, "more_body": True})
+    async def _send(self, *blocks: bytes) -> None:
+        """Send blocks in few messages, none much larger than a chunk."""
+        some = bytearray()
+        for block in blocks:
+            for start in range(0, len(block), CHUNK):
+                some += block[start : start + CHUNK]
+                if len(some) >= CHUNK:
+                    await self._send_chunk(bytes(some))
+                    some.clear()
+        if some:
+            await self._send_chunk(bytes(some))
+
+    async def _send_chunk(self, chunk: bytes) -> None:
+        await self._gate.send({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def _finish(self, body: bytes) -> None:
         self._gate.close()
