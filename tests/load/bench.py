@@ -39,14 +39,10 @@ def main() -> None:
         stage.clean_up()
 
 
-def _print_row(title: str, ours: Callable[[], Any], plain: Callable[[], Any] | None, repeats: int) -> None:
+def _print_row(title: str, ours: Callable[[], Any], plain: tuple[str, int], repeats: int) -> None:
     ours()
     mine = statistics.median(_timed(ours) for _ in range(repeats))
-    if plain is None:
-        print(f"{title:38} {mine:12.3f}")
-        return
-    plain()
-    other = statistics.median(_timed(plain) for _ in range(repeats))
+    other = statistics.median(stage.plain_seconds(*plain, repeats))
     print(f"{title:38} {mine:12.3f} {other:15.3f} {mine / other:7.2f}", flush=True)
 
 

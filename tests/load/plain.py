@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
+import time
+from functools import partial
 
 from celery import Celery, chain, chord, group
 
@@ -44,3 +48,28 @@ def run_chains(count: int, length: int) -> None:
 
 def run_fibo(count: int, n: int) -> None:
     chain(*[fibo.si(None, n) for _ in range(count)]).apply_async().get(timeout=120)
+
+
+SHAPES = {
+    "chain": run_chain,
+    "fibo": partial(run_fibo, n=10),
+    "fan": run_fan,
+    "diamonds": run_diamonds,
+    "chains": partial(run_chains, length=3),
+}
+
+
+def main() -> None:
+    """Run one shape several times after a warm-up; print the seconds of each as JSON."""
+    shape, size, repeats = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    seconds = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        SHAPES[shape](size)
+        seconds.append(time.perf_counter() - started)
+    print(json.dumps(seconds[1:]), flush=True)
+    os._exit(0)  # pending results complain at a normal end
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,29 +47,30 @@ def prepare_environment(driver: str) -> dict[str, str]:
 
 
 @contextmanager
-def process(*command: str, quiet: bool = True) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a child in its own group until the block ends."""
-    log = open(Path(os.environ["ORCHESTRA_VAR"]) / f"{Path(command[0]).name}-{time.time_ns()}.log", "wb")  # noqa: SIM115  (closed with the child)
-    child = subprocess.Popen(
-        [PYTHON, "-m", *command],
-        cwd=ROOT,
-        stdout=log if quiet else None,
-        stderr=log if quiet else None,
-        start_new_session=True,
-    )
-    try:
-        yield child
-    finally:
-        child.terminate()
+def process(*command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a child in its own group until the block ends; its output goes to a log in the data folder."""
+    log = Path(os.environ["ORCHESTRA_VAR"]) / f"{Path(command[0]).name}-{time.time_ns()}.log"
+    with log.open("wb") as sink:
+        child = subprocess.Popen(
+            [PYTHON, "-m", *command],
+            cwd=ROOT,
+            env={name: value for name, value in {**os.environ, **environment}.items() if value},
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+        )
         try:
-            child.wait(15)
-        except subprocess.TimeoutExpired:
-            child.kill()
-        log.close()
+            yield child
+        finally:
+            child.terminate()
+            try:
+                child.wait(15)
+            except subprocess.TimeoutExpired:
+                child.kill()
 
 
-def celery_worker(*options: str) -> contextmanager[subprocess.Popen[bytes]]:
-    return process(
+def celery_worker(*options: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    words = (
         "celery",
         "-A",
         "orchestra.celery",
@@ -77,14 +79,22 @@ def celery_worker(*options: str) -> contextmanager[subprocess.Popen[bytes]]:
         "WARNING",
         "--without-gossip",
         "--without-mingle",
-        *options,
     )
+    return process(*words, *options, ORCHESTRA_ROLE="worker")
 
 
-def plain_worker(concurrency: int = 2) -> contextmanager[subprocess.Popen[bytes]]:
-    return process(
-        "celery", "-A", "tests.load.plain", "worker", "-l", "WARNING", "-Q", "plain", "-c", str(concurrency)
-    )
+def plain_worker(concurrency: int = 2) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Start the other side's workers; without Django, which would bring the product's app into their process."""
+    words = ("celery", "-A", "tests.load.plain", "worker", "-l", "WARNING", "-Q", "plain")
+    return process(*words, "-c", str(concurrency), DJANGO_SETTINGS_MODULE="")
+
+
+def plain_seconds(shape: str, size: int, repeats: int) -> list[float]:
+    """Have plain Celery do the same work, started by a client of its own without Django; return the seconds."""
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    command = [PYTHON, "-m", "tests.load.plain", shape, str(size), str(repeats)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True, timeout=300)
+    return list(json.loads(done.stdout))
 
 
 def clean_up() -> None:

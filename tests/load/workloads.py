@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management import call_command
 
-from tests.load import plain, stage
+from tests.load import stage
 
 WEB_PORT = 8765
 
@@ -59,24 +59,24 @@ class Bench:
                 raise SystemExit(f"{workflow.name}: {len(left)} of {count} runs did not succeed: {left[:3]}")
             time.sleep(0.002 if count == 1 else 0.01)
 
-    def workloads(self) -> Iterator[tuple[str, str, Callable[[], None], Callable[[], None] | None]]:
+    def workloads(self) -> Iterator[tuple[str, str, Callable[[], None], tuple[str, int]]]:
         chain = self.publish("chain", stage.chain_of(200))
-        yield "W4", "chain of 200 no-ops", lambda: self.run(chain), lambda: plain.run_chain(200)
+        yield "W4", "chain of 200 no-ops", lambda: self.run(chain), ("chain", 200)
         fibo = self.publish("fibo", stage.chain_of(40, "fibo", n=10))
-        yield "W1", "40 sequential fibo(10)", lambda: self.run(fibo), lambda: plain.run_fibo(40, 10)
+        yield "W1", "40 sequential fibo(10)", lambda: self.run(fibo), ("fibo", 40)
         fan = self.publish("fan", stage.fan_of(1000))
-        yield "W3", "fan-out of 1,000 nodes and join", lambda: self.run(fan), lambda: plain.run_fan(1000)
+        yield "W3", "fan-out of 1,000 nodes and join", lambda: self.run(fan), ("fan", 1000)
         each = self.publish("map", stage.map_of(1000))
-        yield "W3", "map over 1,000 items and join", lambda: self.run(each), lambda: plain.run_fan(1000)
+        yield "W3", "map over 1,000 items and join", lambda: self.run(each), ("fan", 1000)
         shape = self.publish("diamond", stage.diamond())
-        yield "W5", "100 diamonds at once", lambda: self.run(shape, 100), lambda: plain.run_diamonds(100)
+        yield "W5", "100 diamonds at once", lambda: self.run(shape, 100), ("diamonds", 100)
         three = self.publish("three", stage.chain_of(3))
-        yield "W12", "3 sequential no-ops", lambda: self.run(three), lambda: plain.run_chain(3)
+        yield "W12", "3 sequential no-ops", lambda: self.run(three), ("chain", 3)
         yield (
             "W12",
             "3 sequential no-ops, 200 at once",
             lambda: self.run(three, 200),
-            lambda: plain.run_chains(200, 3),
+            ("chains", 200),
         )
 
     def print_latency(self, count: int = 50) -> None:
@@ -119,7 +119,8 @@ def _post(path: str, body: dict[str, object], secret: str) -> dict[str, Any]:
         headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)  # type: ignore[no-any-return]
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def _wait_for_web() -> None:
