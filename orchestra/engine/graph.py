@@ -78,6 +78,8 @@ def read_graph(
     graph.notes, graph.broken = frozenset(notes), frozenset(broken)
     if entries and not graph.vertices and not broken:
         report.add(f"{path}nodes", "empty", "There is no node here that runs.")
+    for name in sorted(broken):
+        _check_needs_of_broken(graph, name, entries[name], report)
     for vertex in graph.vertices.values():
         graph.incoming[vertex.id] = tuple(_read_edges(graph, vertex, report))
     _sort(graph, report)
@@ -187,6 +189,16 @@ def _is_edge(graph: Graph, vertex: Vertex, edge: Edge, path: str, report: Report
     elif name not in graph.broken:
         _report_unknown_node(graph, name, path, report)
     return False
+
+
+def _check_needs_of_broken(graph: Graph, name: str, raw: Any, report: Report) -> None:
+    """Report what a node of an unknown kind needs and does not exist: it is wrong whatever the kind will be."""
+    needs = raw.get("needs") if isinstance(raw, Mapping) else None
+    for index, need in enumerate(needs if isinstance(needs, list) else ()):
+        source = need.partition(".")[0] if isinstance(need, str) else name
+        path = f"{graph.node_path(name)}.needs[{index}]"
+        if source not in graph.vertices and source not in graph.broken and source not in graph.notes:
+            _report_unknown_node(graph, source, path, report)
 
 
 def _report_unknown_node(graph: Graph, name: str, path: str, report: Report) -> None:

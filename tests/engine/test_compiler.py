@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from orchestra.engine.compiler import compile_definition
+from orchestra.engine.compiler import compile_definition, find_problems
 from orchestra.engine.definition import load
 from orchestra.engine.plan import ITEM, OUT, Edge, Join, Read, Retry
 from tests.engine.graphs import HTTP, LLM, SHAPE, definition_of, each, llm
@@ -150,3 +150,11 @@ def test_large_graphs_compile_quickly() -> None:
 
     assert len(plan.nodes) == 200
     assert time.process_time() - started < 0.5
+
+
+def test_a_node_of_an_unknown_kind_still_has_its_needs_checked() -> None:
+    definition = {"orchestra": 1, "nodes": {"a": {"kind": "lmm", "needs": ["nobody"]}}}
+
+    codes = {(problem.path, problem.code) for problem in find_problems(definition)}
+
+    assert codes == {("nodes.a.kind", "unknown_kind"), ("nodes.a.needs[0]", "unknown_node")}
