@@ -5,7 +5,7 @@ RUN = .venv/bin/python
 LOCK = uv pip compile --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --annotation-style=line
 
-.PHONY: help demo up processes test test-services lint lock bench clean setup setup-dev
+.PHONY: help demo up processes test test-services test-redis test-rabbitmq lint lock bench clean setup setup-dev
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -28,11 +28,19 @@ processes: setup ## run the Procfile on services named by DATABASE_URL, BROKER_U
 
 test: ## the whole suite, browser tests included
 	@$(PYTHON) tools/bootstrap.py --dev --browser
-	@exec $(RUN) -m pytest $(ARGS)
+	@exec $(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-services: setup-dev ## the suite again on PostgreSQL with Redis, then with RabbitMQ
-	@$(RUN) tools/with_services.py redis -- $(RUN) -m pytest -m "not browser" $(ARGS)
-	@$(RUN) tools/with_services.py rabbitmq -- $(RUN) -m pytest -m "not browser" $(ARGS)
+# What touches the database runs again on PostgreSQL with Redis, what touches the broker also with RabbitMQ.
+BROKER_TESTS = tests/api tests/live tests/runs tests/workers tests/workflows
+DRIVER_TESTS = $(BROKER_TESTS) tests/accounts tests/admin tests/agents tests/portal tests/portal_runs tests/workflowsapp
+
+test-services: test-redis test-rabbitmq ## the suite again on PostgreSQL with Redis, then with RabbitMQ
+
+test-redis: setup-dev
+	@$(RUN) tools/with_services.py redis -- $(RUN) -m pytest $(DRIVER_TESTS) $(ARGS)
+
+test-rabbitmq: setup-dev
+	@$(RUN) tools/with_services.py rabbitmq -- $(RUN) -m pytest $(BROKER_TESTS) $(ARGS)
 
 lint: setup-dev ## format, lint, types, layers, templates
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports

@@ -12,13 +12,19 @@ from celery.contrib.testing.worker import start_worker
 
 from apps.runs.models import NodeRun, Run
 from orchestra.celery import QUEUES, app
+from workers import runtime, tasks
 
 PATIENCE_SECONDS = 30.0
 
 
 @contextmanager
 def running_worker(**options: Any) -> Iterator[Any]:
-    """Start a worker on all queues, with nothing left over from earlier tests; stop it at the end."""
+    """Start a worker on all queues, with nothing left over from earlier tests; stop it at the end.
+
+    It takes no lease: renewing one between tests would write into the tables of others.
+    """
+    tasks.app.finalize()
+    runtime.lease_with(lambda _runtime: lambda: None)
     with app.connection_for_write() as broker, broker.channel() as channel:
         for name in QUEUES:
             app.amqp.queues[name](channel).declare()
