@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
@@ -46,7 +46,7 @@ def key_of(user: User, team: Team, *scopes: str) -> dict[str, str]:
     return {"authorization": f"Bearer {secret}"}
 
 
-in_thread = sync_to_async
+in_thread = database_sync_to_async
 
 
 class Client:

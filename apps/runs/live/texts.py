@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -69,7 +70,9 @@ class TextStreams:
         self._texts: dict[TextKey, _Text] = {}
         self._dirty: dict[TextKey, None] = {}
         self._ended: deque[tuple[float, TextKey]] = deque()
+        self._ending: dict[TextKey, None] = {}
         self._wake = threading.Event()
+        self._hurry = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -92,22 +95,35 @@ class TextStreams:
         self._wake.set()
 
     def end(self, run_id: str, path: str, attempt: int) -> None:
-        """Send what is left of a text now, in the caller's thread, so that it precedes the node's result.
+        """Send what is left of a text now, so that it precedes the node's result; never raises.
 
-        Takes one round trip to the driver, at most a second; never raises.
+        Takes one round trip to the driver, at most a second; in an event loop it does not wait for it.
         """
         key = TextKey(str(run_id), path, attempt)
-        if key in self._texts:
-            for _ in range(2):  # a piece whose sending failed before, then what came since
-                self._flush([key])
+        if key not in self._texts:
+            return
+        if _in_event_loop():
+            with self._lock:
+                self._ending[key] = None
+                self._start()
+            self._hurry.set()
+            self._wake.set()
+        else:
+            self._end([key])
+
+    def _end(self, keys: list[TextKey]) -> None:
+        for _ in range(2):  # a piece whose sending failed before, then what came since
+            self._flush(keys)
         with self._lock:
-            if self._texts.pop(key, None) is not None:
-                self._ended.append((time.monotonic() + FORGET_SECONDS, key))
-            self._dirty.pop(key, None)
+            for key in keys:
+                self._dirty.pop(key, None)
+                if self._texts.pop(key, None) is not None:
+                    self._ended.append((time.monotonic() + FORGET_SECONDS, key))
 
     def close(self) -> None:
         """Send what is left of every text, then forget all of them: their nodes start anew elsewhere."""
         self._stop.set()
+        self._hurry.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=2 * RETRY_SECONDS)
@@ -129,11 +145,16 @@ class TextStreams:
             self._wake.clear()
             if self._dirty:
                 is_busy = len(self._texts) > BUSY_STREAMS
-                self._stop.wait(BUSY_GATHER_SECONDS if is_busy else self._gather_seconds)
+                self._hurry.wait(BUSY_GATHER_SECONDS if is_busy else self._gather_seconds)
+                self._hurry.clear()
                 if not self._flush(list(self._dirty)):
                     self._stop.wait(RETRY_SECONDS)
                 if self._dirty:
                     self._wake.set()
+            with self._lock:
+                ending, self._ending = list(self._ending), {}
+            if ending:
+                self._end(ending)
             self._forget(self._due())
 
     def _flush(self, keys: list[TextKey]) -> bool:
@@ -187,3 +208,11 @@ class TextStreams:
 
     def _driver(self) -> Driver:
         return self._carrier or driver()
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
