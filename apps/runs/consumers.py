@@ -18,8 +18,8 @@ from apps.runs.live.answers import request_of
 from apps.runs.live.asking import TOPICS_LIMIT, Wish, partition, wishes_from
 from apps.runs.live.database import in_database
 from apps.runs.live.door import REVOKED, SIGNED_OUT, UNAVAILABLE, Guest, door
-from apps.runs.live.gate import Gate, Stalled
-from apps.runs.live.hub import Hub, hub
+from apps.runs.live.gate import LAST_WORDS_SECONDS, Gate, Stalled, close_socket
+from apps.runs.live.hub import SHUTDOWN, Hub, hub
 from apps.runs.live.standing import Credential, recognise
 from apps.runs.live.stream import follow
 from orchestra.api import BadRequest
@@ -34,7 +34,7 @@ PER_SECOND = 20
 """Messages that a client may send: so many at once, and so many a second from then on."""
 UNREADABLE, POLICY, TOO_BIG, FAILED, RESTART, LATER = 1003, 1008, 1009, 1011, 1012, 1013
 """Close codes of RFC 6455 §7.4.1 and the IANA registry."""
-CODES = {SIGNED_OUT: 4401, REVOKED: 4403, UNAVAILABLE: LATER}
+CODES = {SIGNED_OUT: 4401, REVOKED: 4403, UNAVAILABLE: LATER, SHUTDOWN: RESTART}
 
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
@@ -55,6 +55,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channel
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
             await self._end(RESTART)
+            await asyncio.sleep(LAST_WORDS_SECONDS)
             raise
         finally:
             await self._leave()
@@ -170,7 +171,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]  # Channel
     async def _end(self, code: int) -> None:
         if not self._is_closed:
             self._is_closed = True
-            await self.close(code)
+            await close_socket(self.base_send, code)
 
     async def _leave(self) -> None:
         self._is_closed = True

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from channels.security.websocket import AllowedHostsOriginValidator, WebsocketDenier
+from channels.security.websocket import AllowedHostsOriginValidator
 
 from apps.runs.consumers import LiveConsumer
 from apps.runs.live.gate import Send
@@ -58,8 +59,21 @@ class Sockets:
     """The WebSocket, for pages of this site only (browsers send `Origin`; RFC 6455 §10.2)."""
 
     def __init__(self) -> None:
-        self._live = AllowedHostsOriginValidator(LiveConsumer.as_asgi())
-        self._nobody = WebsocketDenier.as_asgi()
+        self._live = LiveConsumer.as_asgi()
+        self._origins = AllowedHostsOriginValidator(self._live)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        await (self._live if scope["path"] == SOCKET else self._nobody)(scope, receive, send)
+        if scope["path"] == SOCKET and self._is_ours(scope):
+            await self._live(scope, receive, send)
+        else:  # without Channels' own denier, which needs the channel layer to say no
+            await receive()
+            await send({"type": "websocket.close"})
+
+    def _is_ours(self, scope: Mapping[str, Any]) -> bool:
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+        if origin is None:
+            return False
+        try:
+            return bool(self._origins.valid_origin(urlsplit(origin.decode("latin-1"))))
+        except ValueError:
+            return False

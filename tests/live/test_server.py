@@ -16,11 +16,12 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from aiohttp import ClientSession
 from django.conf import settings as configured
 
 from apps.accounts.models import Team, User
 from orchestra.asgi import WithProbe, application, lifespan
-from tests.live.browsing import key_of
+from tests.live.browsing import in_thread, key_of
 from tests.live.conftest import RedisServer
 from tests.live.growing import Growing
 
@@ -165,3 +166,22 @@ def test_clients_that_do_not_read_cost_the_server_little_memory(
         client.close()
 
     assert grown < 100_000_000  # 20 MB for each of 18 clients, less what the kernel takes, would be 300 MB
+
+
+async def test_sockets_close_with_the_codes_of_the_standard(
+    server: Server, growing: Growing, viewer: User, team: Team
+) -> None:
+    address, headers = f"http://127.0.0.1:{server.port}/ws/", await in_thread(key_of)(viewer, team)
+    codes = []
+    async with ClientSession(headers=headers) as session:
+        for text in ("{", "x" * 70_000):
+            async with session.ws_connect(address, origin="http://localhost") as socket_:
+                await socket_.send_str(text)
+                codes.append((await socket_.receive(timeout=10)).data)
+        async with session.ws_connect(address, origin="http://localhost") as socket_:
+            await socket_.send_json({"type": "subscribe", "topics": [growing.topic]})
+            await socket_.receive(timeout=10)
+            server.process.send_signal(signal.SIGTERM)
+            codes.append((await socket_.receive(timeout=10)).data)
+
+    assert codes == [1003, 1009, 1012]

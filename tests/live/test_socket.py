@@ -115,7 +115,9 @@ async def test_topics_of_others_are_named_in_an_error(growing: Growing, stranger
 
 
 @pytest.mark.usefixtures("in_process")
-@pytest.mark.parametrize("origin", ["https://evil.test", "null", "", "http://localhost.evil.test"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.test", "null", "", "http://localhost.evil.test", "http://["]
+)
 async def test_other_sites_cannot_connect(viewer: User, origin: str) -> None:
     async with Socket(viewer, origin=origin) as socket:
         pass

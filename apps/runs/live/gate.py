@@ -7,13 +7,19 @@ client's buffer is full, so the gate registers as one.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+from twisted.internet.task import deferLater
 
 Send = Callable[[Any], Awaitable[None]]
 
 STALL_SECONDS = 60.0
 """A client that takes nothing for this long has gone, or may come back."""
+LAST_WORDS_SECONDS = 0.2
+"""What a server that stops gives its sockets to take the last words."""
+LOWEST_APPLICATION_CODE = 3000
 
 
 class Stalled(Exception):
@@ -66,6 +72,35 @@ class Gate:
     def stopProducing(self) -> None:  # noqa: N802 (Twisted's IPushProducer)
         self._is_lost = True
         self.resumeProducing()
+
+
+def before_shutdown(say_goodbye: Callable[[], None]) -> None:
+    """Have something done when Daphne begins to stop, and its effect waited for.
+
+    Daphne cancels its connections itself, but none of them when a WebSocket has been opened a moment before
+    (4.2: `kill_all_applications` meets the request that it was). Other servers: cancelling is enough.
+    """
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    if reactor is None or not reactor.running:
+        return
+
+    def goodbye() -> Any:
+        say_goodbye()
+        return deferLater(reactor, LAST_WORDS_SECONDS)
+
+    reactor.addSystemEventTrigger("before", "shutdown", goodbye)
+
+
+async def close_socket(send: Send, code: int) -> None:
+    """Close a WebSocket with any code of the IANA registry.
+
+    Daphne's own way refuses the codes below 3000, which are a library's to send; so its protocol is asked directly.
+    """
+    protocol = _consumer_behind(send)
+    if code < LOWEST_APPLICATION_CODE and _is_socket(protocol):
+        protocol.sendCloseFrame(code=code)
+    else:
+        await send({"type": "websocket.close", "code": code})
 
 
 def _consumer_behind(send: Send) -> Any:

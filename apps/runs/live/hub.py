@@ -17,6 +17,7 @@ import structlog
 from apps.runs.live import rows
 from apps.runs.live.backlog import Backlog
 from apps.runs.live.database import in_database
+from apps.runs.live.gate import before_shutdown
 from apps.runs.live.readers import Cursor, Reader, RunCursor, TeamCursor
 from apps.runs.live.sources import Source, source
 from apps.runs.live.topics import RunTopic, TeamTopic, Topic
@@ -31,6 +32,7 @@ CHECK_SECONDS = 5.0
 """How often the ends of the followed logs are compared with what was told, while the driver delivers."""
 POLL_SECONDS = 0.5
 """The same while it does not."""
+SHUTDOWN = "shutdown"
 PATIENCE_SECONDS = 2.0
 """Readers are told that they get events late when the driver has been away for this long."""
 
@@ -46,6 +48,7 @@ class Hub:
         self._make_source = make_source
         self._source: Source | None = None
         self._backlog = Backlog()
+        self._is_announced = False
         self._link = asyncio.Event()
         self._watching: asyncio.Future[None] | None = None
 
@@ -55,6 +58,9 @@ class Hub:
             self._source = self._make_source()
             self._source.open(self)
             self._watching = asyncio.ensure_future(self._watch(self._source))
+        if not self._is_announced:
+            self._is_announced = True
+            before_shutdown(self._say_goodbye)
         reader = Reader()
         self.readers.add(reader)
         return reader
@@ -103,6 +109,10 @@ class Hub:
 
     def link_changed(self) -> None:
         self._link.set()
+
+    def _say_goodbye(self) -> None:
+        for reader in self.readers:
+            reader.close(SHUTDOWN)
 
     async def check(self) -> None:
         """Compare every topic with the rows; whatever is behind reads them."""

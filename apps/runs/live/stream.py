@@ -23,8 +23,8 @@ from apps.runs.live.asking import Grant, Wish, cursor, grants, wishes_of
 from apps.runs.live.database import in_database
 from apps.runs.live.door import UNAVAILABLE, door
 from apps.runs.live.frames import Frame, frame_of
-from apps.runs.live.gate import Gate, Send, Stalled
-from apps.runs.live.hub import Hub, hub
+from apps.runs.live.gate import LAST_WORDS_SECONDS, Gate, Send, Stalled
+from apps.runs.live.hub import SHUTDOWN, Hub, hub
 from apps.runs.live.readers import Reader
 from apps.runs.live.standing import Credential, recognise
 from apps.runs.live.wire import run_topic
@@ -38,9 +38,6 @@ RETRY_SECONDS = (1.0, 5.0)
 """Clients come back after a random time in this range, so that a restart is not followed by a storm."""
 CHUNK = 64 * 1024
 """Bytes after which a client has to show that it takes them."""
-SHUTDOWN = "shutdown"
-LAST_WORDS_SECONDS = 0.1
-"""What a server that stops gives its sockets to take the last words."""
 
 
 class Stream:
