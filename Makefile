@@ -31,8 +31,8 @@ test: ## the whole suite, browser tests included
 	@exec $(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
 # What touches the database runs again on PostgreSQL with Redis, what touches the broker also with RabbitMQ.
-BROKER_TESTS = tests/api tests/live tests/runs tests/workers tests/workflows
-DRIVER_TESTS = $(BROKER_TESTS) tests/accounts tests/admin tests/agents tests/portal tests/portal_runs tests/workflowsapp
+BROKER_TESTS = tests/runs tests/workers tests/workflows tests/api
+DRIVER_TESTS = tests/live $(BROKER_TESTS) tests/accounts tests/admin tests/agents tests/portal tests/portal_runs tests/workflowsapp
 
 test-services: test-redis test-rabbitmq ## the suite again on PostgreSQL with Redis, then with RabbitMQ
 

@@ -34,7 +34,11 @@ _SHARED: list[structlog.types.Processor] = [
 ]
 
 structlog.configure(
-    processors=[structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_SHARED,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
@@ -45,7 +49,9 @@ LOGGING = {
     "formatters": {
         "line": {
             "()": structlog.stdlib.ProcessorFormatter,
-            "processor": structlog.processors.JSONRenderer() if AS_JSON else structlog.processors.LogfmtRenderer(),
+            "processor": structlog.processors.JSONRenderer()
+            if AS_JSON
+            else structlog.processors.LogfmtRenderer(),
             "foreign_pre_chain": _SHARED,
         }
     },

@@ -136,6 +136,8 @@ def _cursor() -> Iterator[Any]:
 def lock_runs(ids: Iterable[str]) -> dict[str, RunRow]:
     """Lock the runs in the order of their ids (so that two batches cannot deadlock) and return them by id."""
     keys = sorted(set(ids))
+    if not keys:
+        return {}
     lock = " FOR NO KEY UPDATE" if connection.features.has_select_for_no_key_update else ""
     sql = f"SELECT {', '.join(RUN_COLUMNS)} FROM runs_run WHERE id IN ({_holes(keys)}) ORDER BY id{lock}"  # noqa: S608  (constants only)
     return {row[0]: RunRow(*row) for row in _rows(sql, [_id(key) for key in keys], _RUN_READERS)}

@@ -27,7 +27,12 @@ class Workflow(models.Model):
     """What is wrong with the draft, as the compiler said when it was saved."""
     revision = models.PositiveIntegerField(default=1, editable=False)
     published = models.ForeignKey(
-        "WorkflowVersion", models.SET_NULL, null=True, editable=False, related_name="+", verbose_name=_("published")
+        "WorkflowVersion",
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("published"),
     )
     run_count = models.PositiveBigIntegerField(default=0, editable=False)
     """How many runs were started; the next run's number is one more."""

@@ -84,9 +84,10 @@ def celery_worker(*options: str) -> AbstractContextManager[subprocess.Popen[byte
 
 
 def plain_worker(concurrency: int = 2) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    """Start the other side's workers; without Django, which would bring the product's app into their process."""
-    words = ("celery", "-A", "tests.load.plain", "worker", "-l", "WARNING", "-Q", "plain")
-    return process(*words, "-c", str(concurrency), DJANGO_SETTINGS_MODULE="")
+    """Start the other side's workers, without Django and without the product's broker (Celery reads `BROKER_URL` itself)."""
+    words = ("celery", "-A", "tests.load.plain", "worker", "-l", "WARNING", "-Q", "plain", "-n", "plain@%h")
+    options = ("--without-gossip", "--without-mingle", "-c", str(concurrency))
+    return process(*words, *options, DJANGO_SETTINGS_MODULE="", BROKER_URL="")
 
 
 def plain_seconds(shape: str, size: int, repeats: int) -> list[float]:
