@@ -13,6 +13,7 @@ if "ORCHESTRA_TEST_VAR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["ORCHESTRA_TEST_VAR"], ignore_errors=True)
 os.environ["ORCHESTRA_VAR"] = os.environ["ORCHESTRA_TEST_VAR"]
 os.environ.setdefault("BROKER_URL", "memory://")
+os.environ.setdefault("ORCHESTRA_DB_POOL", "20")
 
 from orchestra.settings import *
 
