@@ -84,7 +84,7 @@ def celery_worker(*options: str) -> AbstractContextManager[subprocess.Popen[byte
 
 
 def plain_worker(concurrency: int = 2) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    """Start the other side's workers, without Django and without the product's broker (Celery reads `BROKER_URL` itself)."""
+    """Start the other side's workers without Django and the product's broker (Celery reads `BROKER_URL`)."""
     words = ("celery", "-A", "tests.load.plain", "worker", "-l", "WARNING", "-Q", "plain", "-n", "plain@%h")
     options = ("--without-gossip", "--without-mingle", "-c", str(concurrency))
     return process(*words, *options, DJANGO_SETTINGS_MODULE="", BROKER_URL="")
