@@ -25,6 +25,7 @@ from apps.runs import live
 from apps.runs.actions.operations import Advance, Applied, Claim, Claimed, Feed, HandBack, Operation, Record
 from orchestra.engine.attempt import InternalError, attempt
 from orchestra.engine.outcome import Failed, Outcome
+from orchestra.engine.plan import split_path
 from orchestra.ids import new_id
 from workers import telemetry
 from workers.context import WorkerContext
@@ -115,10 +116,11 @@ class Runtime:
         current: Claimed | None = claimed
         while current is not None:
             applied = await self._run_node(current, queue, follows)
-            current = None
+            ended, current = current, None
             for index, following in enumerate(applied.claimed):
                 if index == 0:
                     current = following
+                    follows = follows and _is_same_segment(ended, following)
                 else:
                     pending.append(self.loop.create_task(self._run_one(following, queue, False)))
         if pending:
@@ -199,6 +201,12 @@ class Runtime:
     def _cancel(self, run: str) -> None:
         for task in list(self.running.get(run, ())):
             task.cancel()
+
+
+def _is_same_segment(ended: Claimed, following: Claimed) -> bool:
+    """Say whether the message that brought one node also brings the next: only then does its canvas go on there."""
+    same_graph = split_path(ended.path)[0] == split_path(following.path)[0]
+    return same_graph and ended.node.segment == following.node.segment
 
 
 class _Process:
