@@ -5,7 +5,7 @@ RUN = .venv/bin/python
 LOCK = uv pip compile --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --annotation-style=line
 
-.PHONY: help demo up processes test test-services test-redis test-rabbitmq lint lock bench clean setup setup-dev
+.PHONY: help demo up processes test test-services test-redis test-rabbitmq lint lock simulate faults graphs bench bench-peers clean setup setup-dev
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,7 +32,7 @@ test: ## the whole suite, browser tests included
 
 # What touches the database runs again on PostgreSQL with Redis, what touches the broker also with RabbitMQ.
 BROKER_TESTS = tests/runs tests/workers tests/workflows tests/api
-DRIVER_TESTS = tests/live $(BROKER_TESTS) tests/accounts tests/admin tests/agents tests/portal tests/portal_runs tests/workflowsapp
+DRIVER_TESTS = tests/live $(BROKER_TESTS) tests/accounts tests/admin tests/agents tests/portal tests/portal_runs tests/workflowsapp tests/triggers
 
 test-services: test-redis test-rabbitmq ## the suite again on PostgreSQL with Redis, then with RabbitMQ
 
@@ -50,8 +50,20 @@ lock: ## regenerate the locked requirements (needs uv)
 	$(LOCK) requirements.in -o requirements.lock
 	$(LOCK) requirements-dev.in -o requirements-dev.lock
 
+simulate: setup-dev ## the engine in virtual time against every fault: 6,500 runs (the suite has a few hundred)
+	@ORCHESTRA_SIMULATED_WORLDS=50 exec $(RUN) -m pytest tests/faults/test_simulated.py -k nothing --timeout 3600 $(ARGS)
+
+faults: setup-dev ## 200 runs while everything around them breaks, on a PostgreSQL and a Redis of its own (ARGS=--short)
+	@exec $(RUN) -m tests.faults.run $(ARGS)
+
+graphs: setup-dev ## the compiler on 10,000 random graphs, and the seconds it takes for 2,000 nodes
+	@ORCHESTRA_GRAPHS=10000 exec $(RUN) -m pytest tests/engine/test_families.py -s $(ARGS)
+
 bench: setup-dev ## print the figures of docs/operations.md, next to plain Celery
 	@exec $(RUN) -m tests.load.bench $(ARGS)
+
+bench-peers: setup-dev ## the same beside other engines, each in its own environment under var/bench
+	@exec $(RUN) -m tests.load.bench_peers $(ARGS)
 
 clean: ## remove the environment and caches; data in var/ stays
 	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles

@@ -65,6 +65,17 @@ class RateThrottle(BaseThrottle):
         return self._wait
 
 
+def is_within_rate(request: HttpRequest, what: str, per_address: str, for_all: str) -> bool:
+    """Count a request of a stranger to something, and say whether its address and all together may go on."""
+    address = BaseThrottle().get_ident(request)  # type: ignore[arg-type]  # it reads META only
+    now = time.time()
+    for who, rate in ((address, per_address), ("all", for_all)):
+        limit, seconds = window_of(rate)
+        if _count(f"rate:{what}:{who}:{int(now // seconds)}", int(seconds * 2)) > limit:
+            return False
+    return True
+
+
 def window_of(rate: str) -> tuple[int, float]:
     """Return (requests, seconds) of one window of a rate such as `6000/min`."""
     number, _, period = rate.partition("/")

@@ -7,8 +7,15 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from apps.agents import api as agents
 from apps.portal import system
 from apps.runs import api as runs
+from apps.runs import api_approvals as approvals
+from apps.runs import api_control as control
+from apps.runs import api_effects as effects
 from apps.runs import api_nodes as nodes
+from apps.runs import api_signals as signals
+from apps.triggers import api as triggers
+from apps.triggers import api_hooks as hooks
 from apps.workflows import api as workflows
+from apps.workflows import api_kinds as kinds
 from apps.workflows import api_versions as versions
 from orchestra.api_schema import DocsView, SchemaView
 
@@ -16,6 +23,7 @@ register_converter(nodes.NodePath, "nodepath")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.accounts.api_urls")),
+    path("kinds", kinds.KindsView.as_view()),
     path("workflows", workflows.WorkflowsView.as_view()),
     path("workflows/validate", workflows.ValidateView.as_view()),
     path("workflows/import", workflows.ImportView.as_view()),
@@ -29,21 +37,38 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("workflows/<slug:slug>/versions/<int:number>/restore", versions.RestoreView.as_view()),
     path("workflows/<slug:slug>/runs", runs.StartRunView.as_view()),
     path("runs", runs.RunsView.as_view()),
+    path("runs/bulk", control.BulkView.as_view()),
     path("runs/<uuid:run_id>", runs.RunView.as_view()),
     path("runs/<uuid:run_id>/cancel", runs.CancelView.as_view()),
+    path("runs/<uuid:run_id>/pause", control.PauseView.as_view()),
+    path("runs/<uuid:run_id>/resume", control.ResumeView.as_view()),
+    path("runs/<uuid:run_id>/retry", control.RetryView.as_view()),
     path("runs/<uuid:run_id>/events", runs.EventsView.as_view()),
+    path("runs/<uuid:run_id>/signals/<str:name>", signals.SignalView.as_view()),
     path("runs/<uuid:run_id>/nodes", nodes.NodesView.as_view()),
+    path("runs/<uuid:run_id>/nodes/<nodepath:path>/effect", effects.EffectView.as_view()),
     path("runs/<uuid:run_id>/nodes/<nodepath:path>", nodes.NodeView.as_view()),
+    path("runs/<uuid:run_id>/nodes/<nodepath:path>/retry", control.NodeRetryView.as_view()),
+    path("approvals", approvals.ApprovalsView.as_view()),
+    path("approvals/<uuid:approval_id>", approvals.ApprovalView.as_view()),
+    path("approvals/<uuid:approval_id>/decide", approvals.DecideView.as_view()),
     path("connections", agents.ConnectionsView.as_view()),
     path("connections/<uuid:connection_id>", agents.ConnectionView.as_view()),
     path("connections/<uuid:connection_id>/test", agents.ConnectionTestView.as_view()),
     path("agents", agents.AgentsView.as_view()),
     path("agents/<uuid:agent_id>", agents.AgentView.as_view()),
+    path("triggers", triggers.TriggersView.as_view()),
+    path("triggers/upcoming", triggers.UpcomingView.as_view()),
+    path("triggers/<uuid:trigger_id>", triggers.TriggerView.as_view()),
+    path("triggers/<uuid:trigger_id>/rotate", triggers.RotateView.as_view()),
+    path("triggers/<uuid:trigger_id>/firings", triggers.FiringsView.as_view()),
+    path("hooks/<str:public_id>", hooks.HookView.as_view()),
     path("processes/definitions", workflows.DefinitionsView.as_view()),
     path("processes/instances", runs.InstancesView.as_view()),
     path("system/health", system.SystemHealthView.as_view()),
     path("system/workers", system.SystemWorkersView.as_view()),
     path("system/queues", system.SystemQueuesView.as_view()),
+    path("system/dead-letters", system.SystemDeadLettersView.as_view()),
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsView.as_view(), name="docs"),
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -34,19 +35,35 @@ TEAM = OpenApiParameter(
 )
 
 
+PAGE_PARAMETERS = ("cursor", "limit", "team")
+
+
 class PagedView(APIView):
     """A view whose GET answers with a page of rows."""
 
     pagination_class = CursorPages
     is_ascending = False
+    filters: Collection[str] | None = None
+    """The query parameters that narrow the list; others are then 400 instead of being ignored."""
 
     def page(
         self, queryset: QuerySet[Any, Any], serializer: Callable[..., serializers.BaseSerializer[Any]]
     ) -> Response:
-        """Return the page of the queryset that the request asks for, by primary key."""
+        """Return the page of the queryset that the request asks for, by primary key. Raises ValidationError."""
+        if self.filters is not None:
+            _refuse_others(self.request.query_params, {*self.filters, *PAGE_PARAMETERS})
         pages = self.pagination_class()
         rows = pages.paginate_queryset(queryset, self.request, self)
         return pages.get_paginated_response(serializer(rows, many=True).data)
+
+
+def _refuse_others(given: Iterable[str], known: Collection[str]) -> None:
+    words = f"There is no such parameter. There are: {', '.join(sorted(known))}."
+    unknown = {
+        name[:120]: [ErrorDetail(words, code="unknown_parameter")] for name in given if name not in known
+    }
+    if unknown:
+        raise serializers.ValidationError(unknown)
 
 
 def checked(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,11 @@ django = get_asgi_application()
 from channels.routing import ProtocolTypeRouter  # noqa: E402  (needs Django's apps)
 
 from apps.runs.routing import Sockets, StreamsBeside  # noqa: E402  (needs Django's apps)
+
+if "daphne.http_protocol" in sys.modules:
+    from orchestra.body_limit import limit_bodies
+
+    limit_bodies()
 
 ALIVE = b'{"status": "ok"}'
 ALIVE_HEADERS = [

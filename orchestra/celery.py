@@ -23,6 +23,7 @@ ADVANCE = "orchestra.advance"
 RUN_SEGMENT = "orchestra.run_segment"
 FEED = "orchestra.feed"
 JOIN = "orchestra.join"
+PROBE = "orchestra.probe"
 
 HIGHEST = 3
 """Priorities on the wire rise with urgency (low 0 … critical 3); Redis counts the other way round."""
@@ -36,7 +37,8 @@ class BrokerAway(Unavailable):
 
 app = Celery("orchestra")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-QUEUE_ARGUMENTS = {"x-queue-type": "quorum"} if app.conf.broker_url.startswith("amqp") else {}
+QUEUE_ARGUMENTS = {"x-max-priority": HIGHEST} if app.conf.broker_url.startswith("amqp") else {}
+"""Classic queues: a quorum queue knows no four priorities, and what a broker loses is sent again anyway."""
 app.conf.task_queues = [
     Queue(name, Exchange(name), routing_key=name, queue_arguments=QUEUE_ARGUMENTS)  # type: ignore[no-untyped-call]  # kombu is untyped
     for name in QUEUES

@@ -157,5 +157,7 @@ def database(raw: str, sqlite_path: Path) -> dict[str, object]:
         "OPTIONS": {
             "pool": {"min_size": 0, "max_size": number("ORCHESTRA_DB_POOL", 4, least=2), "timeout": 10},
             "connect_timeout": 5,
+            # A plan made while a table was small or a list short would be kept for ever.
+            "options": "-c plan_cache_mode=force_custom_plan",
         },
     }

@@ -60,6 +60,13 @@ class NotPermitted(OrchestraError):
     status = 403
 
 
+class BadSignature(OrchestraError):
+    """The delivery is not signed as it must be, or there is no such webhook."""
+
+    code = "bad_signature"
+    status = 401
+
+
 class Conflict(OrchestraError):
     """This is not in a state that allows that."""
 
@@ -206,6 +213,34 @@ class BudgetSpent(Permanent):
 
     code = "budget_spent"
     hint = "Raise the limit, then retry the run."
+
+
+class StepLimit(Permanent):
+    """The agent took as many steps as it may and was not done."""
+
+    code = "step_limit"
+    hint = "Raise `max_steps`, or give the agent a smaller task or better tools."
+
+
+class CostLimit(Permanent):
+    """The cost limit is reached."""
+
+    code = "cost_limit"
+    hint = "Raise the limit of the workflow or the node, then run it again."
+
+
+class TimeLimit(Permanent):
+    """The time limit is reached."""
+
+    code = "time_limit"
+    hint = "Raise the limit of the workflow or the node's timeout, then run it again."
+
+
+class EffectUnknown(Permanent):
+    """Nobody knows whether the node's effect has happened."""
+
+    code = "effect_unknown"
+    hint = "Find out at the called service; then run what is left, with or without this node."
 
 
 class WorkerLost(Permanent):

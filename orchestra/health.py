@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 
 import prometheus_client
 import redis
@@ -145,13 +146,22 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus, when it asks from this machine or with the token; everybody else gets 404."""
     if not may_read_metrics(request):
         return HttpResponse(status=404)
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        forget_the_dead(Path(folder))
         registry = prometheus_client.CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's
     else:
         registry = prometheus_client.REGISTRY
     body = prometheus_client.generate_latest(registry) + prometheus_client.generate_latest(INSTALLATION)
     return HttpResponse(body, content_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+
+def forget_the_dead(folder: Path) -> None:
+    """Remove what processes that have ended left of figures that only the living have."""
+    for left in folder.glob("gauge_live*_*.db"):
+        pid = left.stem.rpartition("_")[2]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            left.unlink(missing_ok=True)
 
 
 def may_read_metrics(request: HttpRequest) -> bool:

@@ -24,6 +24,12 @@ class InstallationCollector(Collector):
         for queue in figures.queues():
             queued.add_metric([queue.name], queue.queued)
             running.add_metric([queue.name], queue.running)
+        delay = GaugeMetricFamily(
+            "orchestra_queue_delay_seconds", "What a message needs to come through a queue", labels=["queue"]
+        )
+        for name, seconds in figures.queue_delays().items():
+            delay.add_metric([name], seconds)
+        yield delay
         alive = [worker for worker in figures.workers() if worker.is_alive]
         yield queued
         yield running

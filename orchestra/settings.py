@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "apps.agents",
     "apps.workflows",
     "apps.runs",
+    "apps.triggers",
     "apps.portal",
     "workers",
 ]
@@ -256,7 +257,9 @@ CELERY_TASK_DEFAULT_PRIORITY = 6 if BROKER_URL.startswith("redis") else 1
 ORCHESTRA_UNIT_SIZE = env.number("ORCHESTRA_UNIT_SIZE", 32, least=1)
 ORCHESTRA_LLM_SLOTS = env.number("ORCHESTRA_LLM_SLOTS", 1000, least=1)
 ORCHESTRA_LEASE_SECONDS = env.number("ORCHESTRA_LEASE_SECONDS", 20, least=3)
+ORCHESTRA_AGING_SECONDS = env.number("ORCHESTRA_AGING_SECONDS", 60, least=1)
 ORCHESTRA_RESCUE_SECONDS = env.number("ORCHESTRA_RESCUE_SECONDS", 15, least=1)
+ORCHESTRA_KEEP_RUNS_DAYS = env.number("ORCHESTRA_KEEP_RUNS_DAYS", 0)
 ORCHESTRA_FUNCTIONS = env.words("ORCHESTRA_FUNCTIONS")
 ORCHESTRA_ALLOWED_HOSTS_OUT = frozenset(env.words("ORCHESTRA_ALLOWED_HOSTS_OUT"))
 ORCHESTRA_SIMULATED = env.text("ORCHESTRA_SIMULATED")
@@ -305,6 +308,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RunStatus": "apps.runs.models.RUN_STATUS_CHOICES",
         "NodeStatus": "apps.runs.models.NODE_STATUS_CHOICES",
+        "ApprovalStatus": "apps.runs.models.ApprovalStatus",
+        "Decision": "apps.runs.models.DECISION_CHOICES",
+        "EffectDecision": "apps.runs.ledger.Decision",
     },
 }
 

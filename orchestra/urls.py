@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.urls import include, path
 
 from apps.runs import urls as runs
+from apps.triggers import urls as triggers
+from apps.triggers.api_hooks import HookView
 from apps.workflows import urls as workflows
 from orchestra import health
 from orchestra.flower import flower
@@ -22,10 +24,14 @@ urlpatterns = [
     path("flower/<path:path>", flower),
     path("api/v1/", include("orchestra.api_urls")),
     path(settings.ADMIN_URL, admin.site.urls),
+    path("hooks/<str:public_id>", HookView.as_view(schema=None)),
     path("", include("apps.accounts.urls")),
     path("", include("apps.agents.urls")),
     path("workflows/", include((workflows.urlpatterns + runs.start_urls, "workflows"))),
+    path("inbox/", include((runs.inbox_urls, "inbox"))),
     path("runs/", include((runs.urlpatterns, "runs"))),
+    path("triggers/", include((triggers.urlpatterns, "triggers"))),
+    path("forms/", include((triggers.form_urls, "forms"))),
     path("", include("apps.portal.urls")),
 ]
 

@@ -9,6 +9,7 @@ when many of one queue become ready together, as a few feeders that take them fr
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Set
 from typing import Any
 
 from celery import chain, group
@@ -17,7 +18,7 @@ from kombu.exceptions import OperationalError
 
 from apps.runs.actions.operations import Dispatch, Head
 from orchestra.celery import FEED, JOIN, RUN_SEGMENT, BrokerAway, app, wire_priority
-from orchestra.engine.plan import Tree, Unit, split_path
+from orchestra.engine.plan import Tree, split_path
 from workers import telemetry
 
 FEED_FROM = 16
@@ -42,8 +43,8 @@ def send(dispatch: Dispatch) -> int:
 
 def lower(dispatch: Dispatch) -> list[Signature]:
     """Return the canvases to be sent for a dispatch, units first."""
-    units, single = _units_of(dispatch)
-    signatures = [_lower(unit.tree, dispatch) for unit in units]
+    trees, single = _trees_of(dispatch)
+    signatures = [_lower(tree, dispatch) for tree in trees]
     by_queue: dict[str, list[Head]] = defaultdict(list)
     for head in single:
         by_queue[head.queue].append(head)
@@ -56,22 +57,36 @@ def lower(dispatch: Dispatch) -> list[Signature]:
     return signatures
 
 
-def _units_of(dispatch: Dispatch) -> tuple[list[Unit], list[Head]]:
-    """Split heads into whole units (all first nodes of a unit with several segments are ready) and single segments."""
+def _trees_of(dispatch: Dispatch) -> tuple[list[Tree], list[Head]]:
+    """Split heads into what starts a unit, or what is left of one, and single segments.
+
+    A segment that was broken off goes out alone from where it stopped: a unit's canvas would start it anew.
+    """
     plan = dispatch.plan
-    top = {head.path: head for head in dispatch.heads if not split_path(head.path)[0]}
-    units: list[Unit] = []
+    top = {head.path: plan.nodes[head.path] for head in dispatch.heads if not split_path(head.path)[0]}
+    ready = {node.segment: path for path, node in top.items() if plan.segments[node.segment].nodes[0] == path}
+    trees: list[Tree] = []
     carried: set[str] = set()
-    for path in top:
-        segment = plan.nodes[path].segment
+    for segment, path in ready.items():
         unit = plan.unit_of(segment)
         if path in carried or len(unit.segments) == 1 or dispatch.epoch:
             continue
-        first = {plan.segments[s].nodes[0] for s in _first(unit.tree)}
-        if first <= top.keys():
-            units.append(unit)
-            carried |= first
-    return units, [head for head in dispatch.heads if head.path not in carried]
+        tree = _rest(unit.tree, ready.keys() & set(unit.segments))
+        if tree is not None and tree.op != "leaf":
+            trees.append(tree)
+            carried |= {ready[first] for first in _first(tree)}
+    return trees, [head for head in dispatch.heads if head.path not in carried]
+
+
+def _rest(tree: Tree, ready: Set[int]) -> Tree | None:
+    """Return what is left of a tree whose ready segments are these: in a series all that precedes them is done."""
+    if tree.op != "series":
+        return tree if ready == set(_first(tree)) else None
+    for index, child in enumerate(tree.children):
+        if ready == set(_first(child)):
+            left = tree.children[index:]
+            return Tree("series", children=left) if len(left) > 1 else child
+    return None
 
 
 def _first(tree: Tree) -> list[int]:
@@ -108,7 +123,10 @@ def _ends_in_group(tree: Tree) -> bool:
 
 
 def _segment(dispatch: Dispatch, path: str, queue: str) -> Signature:
-    return _signature(RUN_SEGMENT, queue, dispatch, run=dispatch.run, path=path, epoch=dispatch.epoch)
+    own = dispatch.plan.node_at(path).priority
+    return _signature(
+        RUN_SEGMENT, queue, dispatch, own=own, run=dispatch.run, path=path, epoch=dispatch.epoch
+    )
 
 
 def _feed(dispatch: Dispatch, queue: str) -> Signature:
@@ -119,6 +137,8 @@ def _join(dispatch: Dispatch) -> Signature:
     return _signature(JOIN, "control", dispatch)
 
 
-def _signature(name: str, to: str, dispatch: Dispatch, **arguments: Any) -> Signature:
-    options = {"queue": to, "priority": wire_priority(dispatch.priority)}
+def _signature(name: str, to: str, dispatch: Dispatch, own: int | None = None, **arguments: Any) -> Signature:
+    """Return a message; its priority is the node's `own`, else the run's, and more where that has waited long."""
+    priority = max(dispatch.priority if own is None else own, dispatch.raised_to or 0)
+    options = {"queue": to, "priority": wire_priority(priority)}
     return app.signature(name, kwargs=arguments, immutable=True, options=options)

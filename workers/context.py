@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.conf import settings as django_settings
+from django.db import InterfaceError, OperationalError
 
+from apps.agents.outbound import allowed_out
 from apps.agents.targets import resolve_targets
+from apps.runs.actions.assignees import check_assignees
+from apps.runs.actions.family import start_child
+from apps.runs.actions.limits import cost_of
 from apps.runs.actions.operations import Claimed
 from orchestra import net
 from orchestra.engine.context import Context
 from orchestra.engine.nodes import kind
 from orchestra.engine.outcome import ItemResult, Outcome
-from orchestra.engine.plan import INLINE, PlanNode
+from orchestra.engine.plan import INLINE, UNDO, PlanNode
 from orchestra.engine.scope import scope_for
+from orchestra.errors import CostLimit
 from orchestra.llm.client import ModelTarget
 from orchestra.tools import functions
+from workers.admission import admitted
+from workers.care import run_with_care
 
 if TYPE_CHECKING:
     from workers.runtime import Runtime
+
+
+DATABASE_PAUSE = 1.0
+"""Seconds before a question is put again to a database that is away."""
+
+T = TypeVar("T")
 
 
 class WorkerContext:
@@ -29,7 +44,7 @@ class WorkerContext:
     def __init__(self, runtime: Runtime, claimed: Claimed) -> None:
         self.runtime = runtime
         self.claimed = claimed
-        self.node: PlanNode = claimed.node
+        self.node: PlanNode = _with_fresh_retries(claimed.node, claimed.tried_before)
         self.path = claimed.path
         self.attempt = claimed.attempt
         self.items: Sequence[ItemResult] | None = claimed.items
@@ -49,19 +64,26 @@ class WorkerContext:
             env={},
             item=claimed.item,
             index=claimed.index,
+            loop=claimed.loop,
         )
         self.has_text = False
+        self.has_called = False
+        """A model has been called, so the attempt cannot be begun again for nothing."""
+        self.busy_seconds = 0.0
+        """Processor time of the function called: what it costs however busy the machine is."""
+        self.is_quick = False
+        """A call is known to take less than handing it to a thread would be worth."""
 
     async def run_kind(self, _context: Context, settings: Mapping[str, Any]) -> Outcome:
         """Run the node's kind, keeping the settings as they were rendered."""
         found = kind(self.node.kind)
-        if found.queue != INLINE:
+        if found.queue != INLINE or found.waits:
             self.input = dict(settings)
-        return await found.run(self, settings)
+        return await run_with_care(self, found, settings)
 
     @property
     def http(self) -> net.Outbound:
-        return net.shared(django_settings.ORCHESTRA_ALLOWED_HOSTS_OUT)
+        return net.shared(allowed_out(self.claimed.facts.team_name))
 
     @property
     def idempotency_key(self) -> str:
@@ -73,7 +95,61 @@ class WorkerContext:
 
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
         team = self.claimed.facts.team
-        return await asyncio.wrap_future(self.runtime.recorder.call(lambda: resolve_targets(team, settings)))
+        found = await asyncio.wrap_future(self.runtime.recorder.call(lambda: resolve_targets(team, settings)))
+        return admitted(found, self)
+
+    async def check_budget(self, spent: float = 0.0) -> None:
+        limit = self.claimed.facts.plan.limits.get("cost")
+        if limit is None or UNDO in self.path:
+            return
+        run = self.claimed.facts.run
+        before = self.claimed.spent
+        if spent:
+            before = await asyncio.wrap_future(self.runtime.recorder.call(lambda: cost_of(run)))
+        if before + spent >= limit:
+            raise CostLimit(f"The run has cost {before + spent:.6f}; its limit is {limit:g}.")
+
+    async def check_assignees(self, assignees: Sequence[str], quorum: int) -> None:
+        team = self.claimed.facts.team
+        await self._in_database(lambda: check_assignees(team, assignees, quorum))
+
+    async def start_child(
+        self, workflow: str, version: int | None, given: Mapping[str, Any], *, is_part: bool
+    ) -> Mapping[str, Any]:
+        facts = self.claimed.facts
+        child = await self._in_database(
+            lambda: start_child(
+                facts, self.path, workflow=workflow, version=version, given=given, is_part=is_part
+            )
+        )
+        self.runtime.sender.advance(str(child.pk), child.priority)
+        return {"run": str(child.pk), "number": child.number}
+
+    async def _in_database(self, work: Callable[[], T]) -> T:
+        """Do work that may be repeated, trying for as long as the database is away."""
+        while True:
+            try:
+                found: T = await asyncio.wrap_future(self.runtime.recorder.call(work))
+            except (OperationalError, InterfaceError):
+                await asyncio.sleep(DATABASE_PAUSE)
+            else:
+                return found
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        return await asyncio.to_thread(functions.call, name, arguments)
+        if self.is_quick:
+            return self._call(name, arguments)
+        return await asyncio.to_thread(self._call, name, arguments)
+
+    def _call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        began = time.thread_time()
+        try:
+            return functions.call(name, arguments)
+        finally:
+            self.busy_seconds += time.thread_time() - began
+
+
+def _with_fresh_retries(node: PlanNode, tried_before: int) -> PlanNode:
+    """Return the node with as many retries as its policy gives after the attempts that somebody has made good."""
+    if not tried_before:
+        return node
+    return replace(node, retry=replace(node.retry, max=node.retry.max + tried_before))

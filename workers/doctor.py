@@ -20,6 +20,7 @@ from apps.agents.crypto import UnreadableSecret, decrypt
 from apps.agents.models import Connection
 from apps.runs import figures
 from orchestra import env, health
+from orchestra.engine import plugins
 from orchestra.tools import functions
 from workers import embedded, layout, reach
 from workers.rundir import RunFolder
@@ -105,6 +106,14 @@ def _functions() -> Iterator[Finding]:
         yield Finding("functions", "problem", reach.reason(error), hint)
     else:
         yield Finding("functions", "ok", _("%(count)s registered") % {"count": len(functions.registry())})
+
+
+def _plugins() -> Iterator[Finding]:
+    for plugin in plugins.load():
+        detail = f"{plugin.package} {plugin.version}: {plugin.problem or plugin.kind}"
+        hint = _("Mend or remove the package; until then its kind is missing and all else works.")
+        status: Status = "note" if plugin.problem else "ok"
+        yield Finding(f"plug-in {plugin.name}", status, detail, hint if plugin.problem else "")
 
 
 def _embedded() -> Iterator[Finding]:
@@ -198,6 +207,7 @@ OUTSIDE: tuple[Callable[[], Iterator[Finding]], ...] = (
     _secrets,
     _settings,
     _functions,
+    _plugins,
     _embedded,
     _services,
 )

@@ -66,6 +66,7 @@ def make_layout(options: Options, var: Path) -> Layout:
     logs = var / "log"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     base = {
+        "PROMETHEUS_MULTIPROC_DIR": str(fresh_metrics(var)),
         **os.environ,
         "ORCHESTRA_VAR": str(var),
         "DJANGO_SETTINGS_MODULE": "orchestra.settings",
@@ -89,6 +90,15 @@ def make_layout(options: Options, var: Path) -> Layout:
         guest=python("guest", options.then) if options.then else None,
         socket=listens_at,
     )
+
+
+def fresh_metrics(var: Path) -> Path:
+    """Return the folder in which the processes keep their metrics for each other, emptied of what ended ones left."""
+    folder = var / "run" / "metrics"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.glob("*.db"):
+        left.unlink(missing_ok=True)
+    return folder
 
 
 def endpoint(options: Options) -> str:

@@ -18,8 +18,9 @@ from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, connection
 
 from apps.runs.actions.commit import commit
+from apps.runs.actions.doubt import Doubt
 from apps.runs.actions.facts import FactBook
-from apps.runs.actions.operations import Applied, Operation
+from apps.runs.actions.operations import Applied, Dispatch, Operation
 from workers import telemetry
 
 log = structlog.get_logger(__name__)
@@ -31,10 +32,14 @@ Entry = tuple[Operation | Callable[[], Any], "Future[Any]"]
 
 
 class Recorder:
-    """Submit operations from any thread; each gets a future of its answer."""
+    """Submit operations from any thread; each gets a future of its answer, and what has to be sent is sent."""
 
-    def __init__(self, worker: str) -> None:
+    def __init__(
+        self, worker: str, send: Callable[[Dispatch], None], advance: Callable[[str, int], None]
+    ) -> None:
         self.worker = worker
+        self._send = send
+        self._advance = advance
         self.book = FactBook()
         self._entries: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
@@ -43,6 +48,7 @@ class Recorder:
     def submit(self, operation: Operation) -> Future[Applied]:
         """Have an operation committed."""
         future: Future[Applied] = Future()
+        future.add_done_callback(telemetry.timer_of(operation))
         self._entries.put((operation, future))
         return future
 
@@ -106,14 +112,18 @@ class Recorder:
             return
         for (_operation, future), answer in zip(entries, answers, strict=True):
             future.set_result(answer)
+            if answer.dispatch is not None:
+                self._send(answer.dispatch)
+            if answer.parent is not None:
+                self._advance(*answer.parent)
 
     def _persist(self, operations: Sequence[Operation]) -> list[Applied]:
         """Commit, trying for as long as the database is away."""
-        pause = FIRST_PAUSE
+        pause, doubt = FIRST_PAUSE, Doubt()
         while True:
             started = time.perf_counter()
             try:
-                answers = commit(operations, worker=self.worker, book=self.book)
+                answers = commit(operations, worker=self.worker, book=self.book, doubt=doubt)
             except (OperationalError, InterfaceError) as error:
                 connection.close()
                 log.warning(

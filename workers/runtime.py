@@ -13,25 +13,26 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import Error as DatabaseError
 from greenlet import getcurrent
 
 from apps.runs import live
-from apps.runs.actions.operations import Advance, Applied, Claim, Claimed, Feed, HandBack, Operation, Record
-from orchestra.engine.attempt import InternalError, attempt
+from apps.runs.actions.operations import Advance, Applied, Claim, Claimed, Feed, Operation
+from orchestra.engine.attempt import attempt
 from orchestra.engine.outcome import Failed, Outcome
 from orchestra.engine.plan import split_path
 from orchestra.ids import new_id
 from workers import telemetry
+from workers.admission import Gate
 from workers.context import WorkerContext
+from workers.pace import Pace
 from workers.pool import LoopGreenlet, present
 from workers.recorder import Recorder
 from workers.sender import Sender
+from workers.stretch import Ended, Stretch
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,11 @@ SHORT_BACK_OFF = 3.0
 
 FEED_SECONDS = 2.0
 """After so long a feeder of a queue without an event loop makes room for others."""
+
+MOMENT = 0.002
+"""Seconds that a feeder waits for others to end with the first: one commit then takes all of their places again."""
+
+WIDENING = 8
 
 T = TypeVar("T")
 
@@ -50,38 +56,52 @@ class Runtime:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.name = f"{socket.gethostname()[:40]}-{os.getpid()}-{new_id().hex[-6:]}"
         self.loop = loop
-        self.recorder = Recorder(self.name)
         self.sender = Sender()
+        self.recorder = Recorder(self.name, self.sender.send, self.sender.advance)
+        self.pace = Pace()
         self.texts = live.TextStreams()
+        self.gate = Gate(self)
         self.slots = asyncio.Semaphore(settings.ORCHESTRA_LLM_SLOTS)
         self.running: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
+        self._late: set[asyncio.Task[Any]] = set()
         self.is_stopping = False
         self._stop_listening = live.listen_for_workers(self._hear)
 
     # What tasks call -------------------------------------------------------------------------
-    async def advance(self, run: str) -> None:
+    async def advance(self, run: str, raised_to: int | None = None) -> None:
         """Send out whatever of a run is queued."""
-        await self._commit(Advance(run))
+        await self.commit(Advance(run, raised_to))
 
     async def run_segment(self, run: str, path: str, epoch: int, *, queue: str, follows: bool) -> None:
         """Run a segment from the node run at `path` on, and whatever this process keeps of what becomes ready."""
-        applied = await self._commit(Claim(run, path, epoch))
-        await self._run_all(applied, queue, follows)
+        with telemetry.SEGMENT_SECONDS.labels(queue).time():
+            applied = await self.commit(Claim(run, path, epoch))
+            await self._run_all(applied, queue, follows)
 
     async def feed(self, run: str, queue: str, epoch: int, *, width: int, until: float | None = None) -> None:
-        """Take queued node runs of one queue, at most `width` at once, until none is left (or time is up)."""
+        """Take queued node runs of one queue, at most `width` at once, until none is left (or time is up).
+
+        What ends within moments is taken in ever larger helpings, so that it does not cost a commit each.
+        """
         active: set[asyncio.Task[None]] = set()
+        most, priority = width * WIDENING, 0
         while not self.is_stopping:
-            applied = await self._commit(Feed(run, queue, epoch, width - len(active)))
+            began = time.monotonic()
+            applied = await self.commit(Feed(run, queue, epoch, width - len(active)))
             active |= {
                 self.loop.create_task(self._run_one(claimed, queue, False)) for claimed in applied.claimed
             }
             if not active:
                 break
+            priority = max([priority, *(claimed.facts.priority for claimed in applied.claimed)])
             _done, active = await asyncio.wait(active, return_when=asyncio.FIRST_COMPLETED)
+            if active:
+                _done, active = await asyncio.wait(active, timeout=MOMENT)
+            if not active and time.monotonic() - began < MOMENT * width:
+                width = min(width * 2, most)
             if until is not None and time.monotonic() > until:
                 await asyncio.gather(*active)
-                self.sender.feed(run, queue, epoch)
+                self.sender.feed(run, queue, epoch, priority)
                 break
 
     def close(self) -> None:
@@ -90,6 +110,12 @@ class Runtime:
         self.recorder.close()
         self.sender.close()
         self.texts.close()
+
+    def finish_later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Have something brought to its end without anybody waiting for it."""
+        task = self.loop.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     async def hand_back_all(self, grace: float) -> None:
         """Let running nodes end within `grace` seconds; stop the others and queue them for other workers."""
@@ -100,6 +126,8 @@ class Runtime:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        if self._late:
+            await asyncio.wait(self._late, timeout=grace)
 
     # The engine's turn -----------------------------------------------------------------------
     async def _run_all(self, applied: Applied, queue: str, follows: bool) -> None:
@@ -115,59 +143,53 @@ class Runtime:
         pending: list[asyncio.Task[None]] = []
         current: Claimed | None = claimed
         while current is not None:
-            applied = await self._run_node(current, queue, follows)
-            ended, current = current, None
+            ended = await Stretch(self, current, queue, follows=follows).run()
+            applied = await self._try_again(ended) or ended.applied
+            current = None
             for index, following in enumerate(applied.claimed):
                 if index == 0:
                     current = following
-                    follows = follows and _is_same_segment(ended, following)
+                    follows = follows and _is_same_segment(ended.claimed, following)
                 else:
                     pending.append(self.loop.create_task(self._run_one(following, queue, False)))
         if pending:
             await asyncio.gather(*pending)
 
-    async def _run_node(self, claimed: Claimed, queue: str, follows: bool) -> Applied:
-        """Make attempts at one node run until it is recorded, laid down, or withdrawn."""
-        while True:
-            context = WorkerContext(self, claimed)
-            outcome = await self._attempt(claimed, context)
-            if outcome is None:
-                return await self._commit(HandBack(claimed.facts.run, claimed.path, claimed.fence))
-            run = claimed.facts.run
-            keep = None if self.is_stopping else queue
-            record = Record(run, claimed.path, claimed.fence, outcome, context.input, follows, keep)
-            applied = await self._record(record)
-            delay = outcome.retry_after if isinstance(outcome, Failed) else None
-            if delay is None or delay > SHORT_BACK_OFF or not applied.is_accepted:
-                return applied
-            await asyncio.sleep(delay)
-            again = await self._commit(Claim(run, claimed.path, claimed.epoch, claimed.fence))
-            if not again.claimed:
-                return again
-            claimed = again.claimed[0]
+    async def _try_again(self, ended: Ended) -> Applied | None:
+        """After a short back-off claim a node again that is to be attempted again; None when that is not so."""
+        delay = ended.outcome.retry_after if isinstance(ended.outcome, Failed) else None
+        if delay is None or delay > SHORT_BACK_OFF or not ended.applied.is_accepted:
+            return None
+        await asyncio.sleep(delay)
+        claimed = ended.claimed
+        fence = ended.hold.fences[claimed.path]
+        return await self.commit(Claim(claimed.facts.run, claimed.path, claimed.epoch, fence))
 
-    async def _record(self, record: Record) -> Applied:
-        """Record an outcome; one that the database cannot hold fails the node, which would otherwise run for ever."""
-        try:
-            return await self._commit(record)
-        except DatabaseError as error:
-            log.exception("outcome_refused", run=record.run, node=record.path)
-            failed = Failed(
-                InternalError(f"The result could not be stored: {type(error).__name__}.").as_json()
-            )
-            return await self._commit(replace(record, outcome=failed, input=None))
-
-    async def _attempt(self, claimed: Claimed, context: WorkerContext) -> Outcome | None:
-        """Run one attempt as a task that a cancel can stop; None when it was stopped."""
-        run = claimed.facts.run
+    async def attempt(self, claimed: Claimed, context: WorkerContext, *, is_quick: bool) -> Outcome | None:
+        """Make one attempt; None when it was stopped. What is known to be quick is not worth a task of its own."""
         has_edge = claimed.node.id in claimed.plan.handles_errors
         started = time.perf_counter()
+        context.is_quick = is_quick
+        work = attempt(context, has_error_edge=has_edge, run=context.run_kind)
+        outcome = await work if is_quick else await self._as_task(claimed, context, work)
+        seconds = time.perf_counter() - started
+        telemetry.NODE_SECONDS.labels(claimed.node.kind).observe(seconds)
+        if outcome is not None:
+            self.pace.note(claimed.facts.version, claimed.node, context.busy_seconds)
+            telemetry.note_outcome(claimed.node.kind, outcome)
+        return outcome
+
+    async def _as_task(
+        self, claimed: Claimed, context: WorkerContext, work: Coroutine[Any, Any, Outcome]
+    ) -> Outcome | None:
+        """Run an attempt as a task that a cancel can stop, in one of the process's slots."""
+        run = claimed.facts.run
         async with self.slots:
-            task = self.loop.create_task(attempt(context, has_error_edge=has_edge, run=context.run_kind))
+            task = self.loop.create_task(work)
             self.running[run].add(task)
             telemetry.BUSY.inc()
             try:
-                outcome = await task
+                return await task
             except asyncio.CancelledError:
                 if not task.cancelled():
                     raise
@@ -177,26 +199,26 @@ class Runtime:
                 self._forget(run, task)
                 if context.has_text:
                     self.texts.end(run, claimed.path, claimed.attempt)
-        telemetry.NODE_SECONDS.labels(claimed.node.kind).observe(time.perf_counter() - started)
-        telemetry.NODES.labels(claimed.node.kind, type(outcome).__name__.lower()).inc()
-        return outcome
 
     def _forget(self, run: str, task: asyncio.Task[Any]) -> None:
         self.running[run].discard(task)
         if not self.running[run]:
             del self.running[run]
 
-    async def _commit(self, operation: Operation) -> Applied:
-        applied = await asyncio.wrap_future(self.recorder.submit(operation))
-        if applied.dispatch is not None:
-            self.sender.send(applied.dispatch)
-        return applied
+    async def commit(self, operation: Operation) -> Applied:
+        return await asyncio.wrap_future(self.recorder.submit(operation))
 
     # The control push ------------------------------------------------------------------------
     def _hear(self, message: Mapping[str, Any]) -> None:
         run = message.get("cancel")
         if isinstance(run, str):
-            self.loop.call_soon_threadsafe(self._cancel, run)
+            self.stop(run)
+        if isinstance(account := message.get("pause"), str):
+            self.loop.call_soon_threadsafe(self.gate.hear_pause, account, float(message["seconds"]))
+
+    def stop(self, run: str) -> None:
+        """Stop what this process runs for a run that has ended; from any thread."""
+        self.loop.call_soon_threadsafe(self._cancel, run)
 
     def _cancel(self, run: str) -> None:
         for task in list(self.running.get(run, ())):

@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 
 from apps.runs.actions.operations import Dispatch
-from orchestra.celery import FEED, BrokerAway, publish
+from orchestra.celery import ADVANCE, FEED, BrokerAway, publish
 from workers import canvas
 
 log = structlog.get_logger(__name__)
@@ -29,9 +29,14 @@ class Sender:
     def send(self, dispatch: Dispatch) -> None:
         self._waiting.put((dispatch.run, partial(canvas.send, dispatch)))
 
-    def feed(self, run: str, source: str, epoch: int) -> None:
+    def advance(self, run: str, priority: int) -> None:
+        """Ask for a run to be advanced."""
+        self._waiting.put((run, partial(publish, ADVANCE, queue="control", priority=priority, run=run)))
+
+    def feed(self, run: str, source: str, epoch: int, priority: int) -> None:
         """Send one more feeder for a run's queue."""
-        self._waiting.put((run, partial(publish, FEED, queue=source, run=run, source=source, epoch=epoch)))
+        send = partial(publish, FEED, queue=source, priority=priority, run=run, source=source, epoch=epoch)
+        self._waiting.put((run, send))
 
     def close(self, timeout: float = 5) -> None:
         """Send what is waiting and end the thread."""

@@ -36,9 +36,11 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def options_from(given: Mapping[str, Any]) -> Options:
-    """Return what was chosen; port 0 becomes a free one. Raises CommandError when there is none."""
+    """Return what was chosen; port 0 becomes a free one. Raises CommandError for what makes no sense."""
+    if given["workers"] < 0:
+        raise CommandError(_("--workers needs 0 or more."), returncode=2)
     port = given["port"] or check_port(given["host"], 0)
-    return Options(host=given["host"], port=port, workers=max(0, given["workers"]))
+    return Options(host=given["host"], port=port, workers=given["workers"])
 
 
 def prepare(options: Options, *, say: Callable[[str], object]) -> int:
@@ -70,8 +72,9 @@ def check_port(host: str, port: int) -> int:
     try:
         with _bind(host, port) as listener:
             return int(listener.getsockname()[1])
-    except OSError as error:
-        values = {"host": host, "port": port, "reason": error.strerror or error}
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error).removeprefix("bind(): ").rstrip(".")
+        values = {"host": host, "port": port, "reason": reason}
         raise CommandError(
             _("Cannot listen on %(host)s port %(port)s: %(reason)s. Choose another with --port or PORT.")
             % values
@@ -85,7 +88,7 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((name, port))
         listener.listen(1)
-    except OSError:
+    except (OSError, OverflowError):
         listener.close()
         raise
     return listener

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
-from orchestra.celery import ADVANCE, FEED, JOIN, RUN_SEGMENT, app
+from apps.runs.actions.probes import note_probe
+from orchestra.celery import ADVANCE, FEED, JOIN, PROBE, RUN_SEGMENT, app
 from workers import lifecycle as lifecycle  # connects the worker's signals
 from workers import runtime
 from workers.runtime import wait
@@ -15,9 +17,9 @@ CPU_WIDTH = 16
 
 
 @app.task(name=ADVANCE)
-def advance(run: str) -> None:
-    """Send out whatever of a run is queued."""
-    wait(runtime.current().advance(run))
+def advance(run: str, raised_to: int | None = None) -> None:
+    """Send out whatever of a run is queued, what has waited long with a higher priority."""
+    wait(runtime.current().advance(run, raised_to))
 
 
 @app.task(name=RUN_SEGMENT, bind=True)
@@ -42,6 +44,12 @@ def feed(run: str, source: str, epoch: int) -> None:
 @app.task(name=JOIN)
 def join() -> None:
     """Stand between two groups of a canvas."""
+
+
+@app.task(name=PROBE)
+def probe(source: str, number: int) -> None:
+    """Say that a message has come through a queue."""
+    runtime.in_database(partial(note_probe, source, number))
 
 
 def queue_of(request: Any) -> str:

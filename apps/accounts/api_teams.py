@@ -147,7 +147,9 @@ class InvitationsView(PagedView):
         team = self._owned(request, team_id)
         given = checked(NewInvitationSerializer, request)
         invitation, path = actions.invite(team=team, by=person(request), **given)
-        invitation.__dict__["url"] = request.build_absolute_uri(path)
+        url = request.build_absolute_uri(path)
+        is_mailed = actions.send_invitation(invitation=invitation, url=url)
+        invitation.__dict__ |= {"url": url, "is_mailed": is_mailed}
         body = MadeInvitationSerializer(invitation).data
         return never_store(Response(body, status=201, headers=NO_STORE))
 

@@ -103,10 +103,10 @@ class Team(models.Model):
 
 
 class Membership(models.Model):
-    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
-    team = models.ForeignKey(Team, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("user"))
+    team = models.ForeignKey(Team, models.CASCADE, related_name="memberships", verbose_name=_("team"))
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.VIEWER)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
     class Meta:
         verbose_name = _("membership")
@@ -121,14 +121,16 @@ class Invitation(models.Model):
     """A link that lets its holder join a team; only a hash of its token is kept."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    team = models.ForeignKey(Team, models.CASCADE, related_name="invitations")
+    team = models.ForeignKey(Team, models.CASCADE, related_name="invitations", verbose_name=_("team"))
     email = models.EmailField(_("e-mail address"), blank=True)
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.VIEWER)
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
-    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField()
-    accepted_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, related_name="+", verbose_name=_("created by")
+    )
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+    accepted_at = models.DateTimeField(_("accepted at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("invitation")
@@ -149,16 +151,16 @@ class ApiKey(models.Model):
     """A key for programs: shown once, stored as a hash, bound to a person, a team and scopes."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    user = models.ForeignKey(User, models.CASCADE, related_name="api_keys")
-    team = models.ForeignKey(Team, models.CASCADE, related_name="api_keys")
+    user = models.ForeignKey(User, models.CASCADE, related_name="api_keys", verbose_name=_("user"))
+    team = models.ForeignKey(Team, models.CASCADE, related_name="api_keys", verbose_name=_("team"))
     name = models.CharField(_("name"), max_length=80)
-    prefix = models.CharField(max_length=16, unique=True, editable=False)
+    prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
     key_hash = models.CharField(max_length=64, editable=False)
     scopes = models.JSONField(_("scopes"), default=list)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 
     objects = OwnedQuerySet.as_manager()
 
@@ -175,12 +177,12 @@ class RefreshToken(models.Model):
     """One refresh token of a rotating family; a second use of any of them ends the family."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    user = models.ForeignKey(User, models.CASCADE, related_name="+")
-    family = models.UUIDField(default=new_id, db_index=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField()
-    used_at = models.DateTimeField(null=True)
-    revoked_at = models.DateTimeField(null=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name=_("user"))
+    family = models.UUIDField(_("family"), default=new_id, db_index=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+    used_at = models.DateTimeField(_("used at"), null=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True)
 
     class Meta:
         verbose_name = _("refresh token")
@@ -193,11 +195,11 @@ class RefreshToken(models.Model):
 class LoginLink(models.Model):
     """A one-time link that logs its holder in; only a hash of its token is kept."""
 
-    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name=_("user"))
     token_hash = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField()
-    used_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+    used_at = models.DateTimeField(_("used at"), null=True)
 
     class Meta:
         verbose_name = _("login link")
@@ -210,13 +212,13 @@ class LoginLink(models.Model):
 class IdempotencyKey(models.Model):
     """The answer a POST with an `Idempotency-Key` got, so that repeating it repeats the answer."""
 
-    user = models.ForeignKey(User, models.CASCADE, related_name="+")
-    key = models.CharField(max_length=200)
-    fingerprint = models.CharField(max_length=64)
-    status = models.PositiveSmallIntegerField(null=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name=_("user"))
+    key = models.CharField(_("key"), max_length=200)
+    fingerprint = models.CharField(_("fingerprint"), max_length=64)
+    status = models.PositiveSmallIntegerField(_("status"), null=True)
     body = models.JSONField(null=True)
     headers = models.JSONField(default=dict)
-    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, db_index=True)
 
     class Meta:
         verbose_name = _("idempotency key")

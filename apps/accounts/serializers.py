@@ -158,6 +158,7 @@ class InvitationSerializer(Out):
 
 class MadeInvitationSerializer(InvitationSerializer):
     url = serializers.CharField(help_text="The link for the invited person: shown this once, good for one.")
+    is_mailed = serializers.BooleanField(help_text="Whether the link was also mailed to `email`.")
 
 
 class NewInvitationSerializer(StrictSerializer):

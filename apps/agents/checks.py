@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Dialect
+from apps.agents.outbound import allowed_out
 from orchestra.errors import AddressNotAllowed, InvalidInput, Problem
 from orchestra.net import check_url
 
@@ -23,12 +23,16 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
     "temperature": (0, 2),
     "max_tokens": (1, 10_000_000),
     "idle_seconds": (1, 3600),
+    "requests_per_minute": (1, 1_000_000),
+    "tokens_per_minute": (1, 1_000_000_000),
+    "concurrency": (1, 100_000),
     "latency": (0, 600),
     "tps": (0, 100_000),
 }
 AGENT_OPTIONS = frozenset({"temperature", "max_tokens"})
+LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrency")
 CONNECTION_OPTIONS = frozenset(
-    {"headers", "body", "structured", "idle_seconds", "prices", "latency", "tps", "fail"}
+    {"headers", "body", "structured", "idle_seconds", "prices", "latency", "tps", "fail", *LIMITS}
 )
 
 
@@ -38,14 +42,14 @@ def is_mask(secret: str) -> bool:
 
 
 def check_connection(
-    *, name: str, dialect: str, base_url: str, secret: str, default_model: str, options: Any
+    *, team: str, name: str, dialect: str, base_url: str, secret: str, default_model: str, options: Any
 ) -> None:
-    """Raise InvalidInput with every problem of a connection's fields."""
+    """Raise InvalidInput with every problem of the fields of a connection; `team` is the team's short name."""
     found = [*_name_problems(name), *_option_problems(options, CONNECTION_OPTIONS)]
     if dialect not in Dialect.values:
         found.append(Problem("dialect", "invalid", _("Choose one of the dialects.")))
     if base_url:
-        found.extend(_url_problems(base_url))
+        found.extend(_url_problems(base_url, allowed_out(team)))
     if len(secret) > MAX_SECRET or (secret and not PRINTABLE.fullmatch(secret)):
         found.append(Problem("secret", "invalid", _("A secret is printable ASCII text without spaces.")))
     if len(default_model) > 120:
@@ -84,9 +88,9 @@ def _name_problems(name: str) -> list[Problem]:
     return [Problem("name", "too_long", _("At most 80 characters."))] if len(name) > 80 else []
 
 
-def _url_problems(base_url: str) -> list[Problem]:
+def _url_problems(base_url: str, allow: frozenset[str]) -> list[Problem]:
     try:
-        url = check_url(base_url, frozenset(settings.ORCHESTRA_ALLOWED_HOSTS_OUT))
+        url = check_url(base_url, allow)
     except AddressNotAllowed as error:
         return [Problem("base_url", error.code, error.message)]
     if url.query_string or url.fragment or len(base_url) > 500:

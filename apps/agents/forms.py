@@ -43,7 +43,12 @@ class ConnectionForm(ProblemsMixin, forms.Form):
     )
     forget_secret = forms.BooleanField(label=_("Remove the stored secret"), required=False)
     default_model = forms.CharField(label=_("Default model"), max_length=120, required=False)
-    options = forms.JSONField(label=_("Options"), required=False, initial=dict)
+    options = forms.JSONField(
+        label=_("Options"),
+        required=False,
+        initial=dict,
+        help_text=_("Limits that all workers keep: requests_per_minute, tokens_per_minute, concurrency."),
+    )
     is_default = forms.BooleanField(label=_("Default of the team"), required=False)
     is_enabled = forms.BooleanField(label=_("Enabled"), required=False, initial=True)
 

@@ -22,7 +22,7 @@ class Connection(models.Model):
     """A model provider: where it is, how it is spoken to, and the secret that opens it."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    team = models.ForeignKey(Team, models.CASCADE, related_name="connections")
+    team = models.ForeignKey(Team, models.CASCADE, related_name="connections", verbose_name=_("team"))
     slug = models.SlugField(_("short name"), max_length=80)
     name = models.CharField(_("name"), max_length=80)
     dialect = models.CharField(_("dialect"), max_length=20, choices=Dialect)
@@ -33,7 +33,7 @@ class Connection(models.Model):
     options = models.JSONField(_("options"), default=dict, blank=True)
     is_default = models.BooleanField(_("default of the team"), default=False)
     is_enabled = models.BooleanField(_("enabled"), default=True)
-    revision = models.PositiveIntegerField(default=1, editable=False)
+    revision = models.PositiveIntegerField(_("revision"), default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
@@ -58,7 +58,7 @@ class Agent(models.Model):
     """A model with instructions: who a node asks."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    team = models.ForeignKey(Team, models.CASCADE, related_name="agents")
+    team = models.ForeignKey(Team, models.CASCADE, related_name="agents", verbose_name=_("team"))
     slug = models.SlugField(_("short name"), max_length=80)
     name = models.CharField(_("name"), max_length=80)
     kind = models.CharField(_("kind"), max_length=20, default="local", editable=False)
@@ -71,7 +71,7 @@ class Agent(models.Model):
     options = models.JSONField(_("options"), default=dict, blank=True)
     capabilities = models.JSONField(_("capabilities"), default=list, blank=True)
     is_enabled = models.BooleanField(_("enabled"), default=True)
-    revision = models.PositiveIntegerField(default=1, editable=False)
+    revision = models.PositiveIntegerField(_("revision"), default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 

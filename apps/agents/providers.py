@@ -11,6 +11,7 @@ from django.conf import settings
 
 from apps.agents import crypto
 from apps.agents.models import Connection, Dialect
+from apps.agents.outbound import allowed_out, team_name
 from orchestra import net
 from orchestra.llm.anthropic import AnthropicClient
 from orchestra.llm.client import ModelClient
@@ -41,7 +42,7 @@ def client_for(connection: Connection) -> ModelClient:
     key = (connection.pk, connection.revision, connection.secret)
     client = _clients.get(key)
     if client is None:
-        client = make_client(connection, net.shared(settings.ORCHESTRA_ALLOWED_HOSTS_OUT))
+        client = make_client(connection, net.shared(allowed_out(team_name(connection.team_id))))
         _clients[key] = client
         if len(_clients) > KEPT_CLIENTS:
             _clients.popitem(last=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from apps.agents.limits import account_of, limits_of
 from apps.agents.models import Agent, Connection, Dialect
 from apps.agents.providers import base_url_of, client_for
 from orchestra.errors import AddressNotAllowed, ModelRefused
@@ -71,6 +72,8 @@ def _target(team_id: UUID | str, choice: Mapping[str, Any]) -> ModelTarget:
         system=agent.instructions if agent else "",
         options=agent.options if agent else {},
         prices=_prices(connection, model),
+        account=account_of(connection),
+        limits=limits_of(connection),
     )
 
 

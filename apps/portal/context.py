@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Team, Theme
 from apps.accounts.teams import team_of
+from apps.runs.models import Approval
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,16 @@ PLACES = (
     Place("portal:home", _("Home"), "home"),
     Place("workflows:list", _("Workflows"), "workflow"),
     Place("runs:list", _("Runs"), "run"),
+    Place("inbox:list", _("Inbox"), "mail"),
     Place("agents:list", _("Agents"), "agent"),
     Place("connections:list", _("Connections"), "connection"),
+    Place("triggers:list", _("Triggers"), "bolt"),
     Place("team:members", _("Team"), "team"),
     Place("settings:profile", _("Settings"), "settings"),
 )
 TAB_BAR = (*PLACES[:4], Place("settings:profile", _("Me"), "user"))
+BESIDE = tuple(place for place in PLACES if place.url_name not in {one.url_name for one in TAB_BAR})
+"""What the tab bar of small screens has no room for; it stands under “Me”."""
 
 
 class Frame:
@@ -92,12 +97,23 @@ class Frame:
             return None
 
     @cached_property
+    def inbox_count(self) -> int:
+        """How many open approvals wait for this person."""
+        if self.person is None:
+            return 0
+        return int(Approval.objects.for_decider(self.person).open().exclude(votes__by=self.person).count())
+
+    @cached_property
     def navigation(self) -> list[dict[str, Any]]:
         return self._entries(PLACES)
 
     @cached_property
     def tab_bar(self) -> list[dict[str, Any]]:
         return self._entries(TAB_BAR)
+
+    @cached_property
+    def beside_tab_bar(self) -> list[dict[str, Any]]:
+        return self._entries(BESIDE)
 
     def _entries(self, places: tuple[Place, ...]) -> list[dict[str, Any]]:
         match = getattr(self.request, "resolver_match", None)
@@ -110,7 +126,17 @@ class Frame:
             except NoReverseMatch:
                 continue
             current = name == place.url_name if place.space == "portal" else here == place.space
-            entries.append({"url": url, "label": place.label, "icon": place.icon, "current": current})
+            count = self.inbox_count if place.space == "inbox" else 0
+            entries.append(
+                {
+                    "url": url,
+                    "label": place.label,
+                    "icon": place.icon,
+                    "current": current,
+                    "count": count,
+                    "is_inbox": place.space == "inbox",
+                }
+            )
         return entries
 
 

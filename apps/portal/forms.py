@@ -117,7 +117,9 @@ class InvitationForm(forms.Form):
     """Who is invited, and as what."""
 
     email = forms.EmailField(
-        label=_("E-mail address"), required=False, help_text=_("Only a note for you; nothing is sent.")
+        label=_("E-mail address"),
+        required=False,
+        help_text=_("Where the link is sent, if this installation sends mail; you get it too."),
     )
     role = forms.ChoiceField(label=_("Role"), choices=Role, initial=Role.EDITOR)
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Membership, Role, Team, User
 from apps.agents.models import Agent, Connection
+from apps.runs.actions.family import own
 from apps.runs.models import Run, Worker
 from apps.workflows.models import Workflow
 from orchestra.engine.status import RunStatus
@@ -81,9 +82,9 @@ def today(user: User, team: Team) -> Today:
             succeeded=Count("id", filter=Q(status=RunStatus.SUCCEEDED)),
             failed=Count("id", filter=Q(status=RunStatus.FAILED)),
             cancelled=Count("id", filter=Q(status=RunStatus.CANCELLED)),
-            tokens_in=Sum("input_tokens"),
-            tokens_out=Sum("output_tokens"),
-            cost=Sum("cost"),
+            tokens_in=Sum("input_tokens", filter=own()),
+            tokens_out=Sum("output_tokens", filter=own()),
+            cost=Sum("cost", filter=own()),
         )
     )
     return Today(

@@ -14,6 +14,8 @@ from apps.accounts.actions import create_team, ensure_operator
 from apps.accounts.models import Membership, Role, Team, User
 from apps.agents.actions import create_agent, create_connection
 from apps.agents.models import Agent, Connection, Dialect
+from apps.triggers.actions import create_trigger
+from apps.triggers.models import Kind, Trigger
 from apps.workflows.actions import create_workflow, ensure_published
 from apps.workflows.models import Workflow
 
@@ -59,6 +61,7 @@ def seed(samples: Path | None = None) -> Seeded:
     _models(seeded)
     for path in sorted((samples or settings.BASE_DIR / "samples").glob("*.yaml")):
         _workflow(seeded, path)
+    _trigger(seeded)
     return seeded
 
 
@@ -101,3 +104,19 @@ def _workflow(seeded: Seeded, path: Path) -> None:
         seeded.made.append(f"workflow {path.stem}")
     if workflow.archived_at is None:
         ensure_published(workflow=workflow, by=seeded.operator)
+
+
+def _trigger(seeded: Seeded) -> None:
+    """Make a form for the team that starts a sample, unless the team has a trigger (a deleted one comes back)."""
+    workflow = Workflow.objects.filter(team=seeded.team, archived_at=None, published__isnull=False).first()
+    if workflow is None or Trigger.objects.filter(team=seeded.team).exists():
+        return
+    create_trigger(
+        team=seeded.team,
+        workflow=workflow,
+        name="Ask for a run",
+        kind=Kind.FORM,
+        settings={"title": workflow.name, "text": workflow.description},
+        by=seeded.operator,
+    )
+    seeded.made.append("trigger Ask for a run")

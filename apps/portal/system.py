@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.scopes import HasScope, IsStaff, Scope
 from apps.runs import figures
+from orchestra.api import PagedView
 from orchestra.health import READINESS
 
 Out = serializers.Serializer[Any]
@@ -43,6 +44,21 @@ class SystemQueueSerializer(Out):
     queued = serializers.IntegerField()
     running = serializers.IntegerField()
     oldest_queued_at = serializers.DateTimeField(allow_null=True)
+    delay_seconds = serializers.FloatField(allow_null=True, help_text="What a message needs, as measured.")
+
+
+class DeadLetterSerializer(Out):
+    run = serializers.UUIDField(source="run_id")
+    number = serializers.IntegerField(source="run.number")
+    workflow = serializers.CharField(source="run.workflow.slug")
+    team = serializers.CharField(source="run.team.slug")
+    path = serializers.CharField()
+    kind = serializers.CharField()
+    queue = serializers.CharField()
+    losses = serializers.IntegerField(help_text="Workers that were lost while they ran it.")
+    attempt = serializers.IntegerField()
+    error = serializers.JSONField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
 
 
 def _page_of(row: type[Out]) -> Any:
@@ -89,6 +105,14 @@ class SystemQueuesView(SystemView):
     @extend_schema(operation_id="system_queues", responses=_page_of(SystemQueueSerializer))
     def get(self, request: Request) -> Response:
         return Response(_whole([SystemQueueSerializer(row).data for row in figures.queues()]))
+
+
+class SystemDeadLettersView(PagedView, SystemView):
+    """Node runs that were given up because worker after worker was lost while running them."""
+
+    @extend_schema(operation_id="system_dead_letters", responses=DeadLetterSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        return self.page(figures.dead_letters(), DeadLetterSerializer)
 
 
 def _whole(rows: list[Any]) -> dict[str, Any]:

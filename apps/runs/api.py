@@ -37,6 +37,7 @@ from apps.runs.serializers import (
 from apps.workflows.api import find_workflow
 from apps.workflows.models import Workflow
 from orchestra.api import IDEMPOTENCY_KEY, TEAM, PagedView, StrictSerializer, checked, limit_of
+from orchestra.engine.plan import ITEM
 from orchestra.errors import InvalidInput, Problem
 
 LONGEST_WAIT = 60.0
@@ -63,12 +64,14 @@ def find_run(request: Request, run_id: UUID) -> Run:
 
 def detail_of(run: Run) -> dict[str, Any]:
     """Return a run as JSON, its nodes counted by status."""
-    counted = run.node_runs.order_by().values_list("status").annotate(count=Count("pk"))
+    counted = run.node_runs.exclude(node=ITEM).order_by().values_list("status").annotate(count=Count("pk"))
     return dict(RunDetailSerializer(run, context={"by_status": dict(counted)}).data)
 
 
 class RunsView(PagedView):
     """The runs of a team, newest first."""
+
+    filters = tuple(RunFilters().fields)
 
     @extend_schema(
         operation_id="runs_list", parameters=[TEAM, RunFilters], responses=RunSerializer(many=True)
@@ -92,7 +95,10 @@ class StartRunView(APIView):
         parameters=[TEAM, WAIT, IDEMPOTENCY_KEY],
         request=NewRunSerializer,
         responses={202: StartedRunSerializer, 200: StartedRunSerializer},
-        description="202 with the run as it was accepted; with `wait`, 200 when it ended in time.",
+        description=(
+            "202 with the run as it was accepted; with `wait`, 200 when it ended in time; with a `dedup_key`, 200 "
+            "with the run that is there already."
+        ),
     )
     def post(self, request: Request, slug: str) -> Response:
         wait = seconds_to_wait(request)
@@ -142,7 +148,8 @@ def start(
         run = actions.start_run(workflow=workflow, input=given, origin=Origin.API, by=by, **options)
     except InvalidInput as error:
         raise InvalidInput(problems=[in_body(problem) for problem in error.problems]) from error
-    return Response(accepted(run), status=202, headers={"Location": f"/api/v1/runs/{run.pk}"})
+    status = 200 if run.is_deduplicated else 202
+    return Response(accepted(run), status=status, headers={"Location": f"/api/v1/runs/{run.pk}"})
 
 
 def in_body(problem: Problem) -> Problem:
@@ -156,6 +163,7 @@ def accepted(run: Run) -> dict[str, Any]:
         "id": run.pk,
         "number": run.number,
         "status": run.status,
+        "deduplicated": run.is_deduplicated,
         "output": run.output,
         "error": run.error,
         "url": f"/api/v1/runs/{run.pk}",
@@ -182,7 +190,9 @@ def settled(response: Response, wait: float) -> Response:
         return response
     run = await_end(UUID(str(response.data["id"])), wait)
     headers = {name: value for name, value in response.headers.items() if name != "Content-Type"}
-    return Response(accepted(run), status=200 if run.is_final else 202, headers=headers)
+    run.is_deduplicated = response.data["deduplicated"]
+    status = 200 if run.is_final or run.is_deduplicated else 202
+    return Response(accepted(run), status=status, headers=headers)
 
 
 def await_end(run_id: UUID, seconds: float) -> Run:

@@ -15,7 +15,8 @@ from rest_framework.views import APIView
 
 from apps.runs.api import find_run
 from apps.runs.models import NodeRun
-from apps.runs.serializers import NodeRunSerializer
+from apps.runs.serializers import NodeRunDetailSerializer, NodeRunSerializer
+from apps.runs.why import why
 from orchestra.api import PagedView
 from orchestra.engine.status import NodeStatus
 
@@ -23,7 +24,7 @@ from orchestra.engine.status import NodeStatus
 class NodePath:
     """A node run's path in a URL: `outline`, `views[2]`, `views[2].draft`."""
 
-    regex = r"[a-z0-9_.\[\]]{1,400}"
+    regex = r"[a-z0-9_.$\[\]]{1,400}"
 
     def to_python(self, value: str) -> str:
         return value
@@ -36,6 +37,8 @@ class NodesView(PagedView):
     """The node runs of a run, in the order they were made; a page ends early when its values are large."""
 
     is_ascending = True
+
+    filters = ("kind", "scope", "status")
 
     @extend_schema(
         operation_id="nodes_list",
@@ -71,10 +74,13 @@ class NodeView(APIView):
     @extend_schema(
         operation_id="nodes_read",
         parameters=[OpenApiParameter("path", str, OpenApiParameter.PATH, description="`views[2].draft`")],
-        responses=NodeRunSerializer,
+        responses=NodeRunDetailSerializer,
     )
     def get(self, request: Request, run_id: UUID, path: str) -> Response:
-        found = find_run(request, run_id).node_runs.filter(path=path).first()
+        run = find_run(request, run_id)
+        found = run.node_runs.filter(path=path).first()
         if found is None:
             raise Http404
-        return Response(NodeRunSerializer(found).data)
+        reason = why(found, run)
+        shown = {"why": reason.as_json() if reason else None}
+        return Response(NodeRunDetailSerializer(found, context=shown).data)

@@ -44,7 +44,7 @@ def combined(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     final = sum(counts.get(status, 0) for status in FINAL_NODE)
     if final == total:
-        order = (NodeStatus.FAILED, NodeStatus.SUCCEEDED, NodeStatus.CANCELLED, NodeStatus.SKIPPED)
+        order = (NodeStatus.FAILED, NodeStatus.CANCELLED, NodeStatus.SUCCEEDED, NodeStatus.SKIPPED)
     elif final or counts.get(NodeStatus.RUNNING):
         return NodeStatus.RUNNING.value
     else:
@@ -94,7 +94,8 @@ class NodeState:
 
     @property
     def done(self) -> int:
-        return sum(self.many[status] for status in FINAL_NODE)
+        """How many have ended by themselves: what was cancelled is not done."""
+        return sum(self.many[status] for status in FINAL_NODE if status != NodeStatus.CANCELLED)
 
     @property
     def failed(self) -> int:

@@ -12,20 +12,45 @@ import structlog
 from django.db import transaction
 
 from apps.runs.models import Run
-from orchestra.celery import ADVANCE, BrokerAway, publish
+from orchestra.celery import ADVANCE, RUN_SEGMENT, BrokerAway, publish
+from orchestra.engine.plan import Plan
 
 log = structlog.get_logger(__name__)
 
 
-def send_after_commit(run: Run) -> None:
-    """Ask for a run to be advanced once the current transaction has been committed."""
+def advance_after_commit(run: Run) -> None:
+    """Have whatever of a run is queued sent out once the current transaction has been committed."""
     transaction.on_commit(partial(send_advance, str(run.pk), run.priority))
+
+
+def send_after_commit(run: Run, plan: Plan) -> None:
+    """Have a new run started once the current transaction has been committed."""
+    transaction.on_commit(partial(send_start, run, plan))
+
+
+def send_start(run: Run, plan: Plan) -> bool:
+    """Send for the first node where there is only one, otherwise for whoever sends out several; False as below."""
+    if len(plan.starts) != 1:
+        return send_advance(str(run.pk), run.priority)
+    node = plan.nodes[plan.starts[0]]
+    queue = plan.segments[node.segment].queue
+    priority = run.priority if node.priority is None else node.priority
+    return _send(RUN_SEGMENT, queue, priority, run=str(run.pk), path=node.id, epoch=run.epoch)
 
 
 def send_advance(run: str, priority: int) -> bool:
     """Send one hint; False when the broker cannot be reached."""
+    return _send(ADVANCE, "control", priority, run=run)
+
+
+def send_raised(run: str, priority: int) -> bool:
+    """Send one hint for a run that has waited long: whatever is sent out for it takes this priority too."""
+    return _send(ADVANCE, "control", priority, run=run, raised_to=priority)
+
+
+def _send(task: str, queue: str, priority: int, *, run: str, **arguments: object) -> bool:
     try:
-        publish(ADVANCE, queue="control", priority=priority, run=run)
+        publish(task, queue=queue, priority=priority, run=run, **arguments)
     except BrokerAway as error:
         log.warning("broker_away", run=run, error=str(error))
         return False

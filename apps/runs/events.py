@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from apps.runs import rows
-from apps.runs.rows import RunRow
+from apps.runs.rows import EventRow, RunRow
 from orchestra.engine.status import EventType
 
 Frame = tuple[str, Mapping[str, Any]]
 """(topic, envelope), ready for `apps.runs.live.broadcast`."""
+
+APPROVAL_EVENTS = frozenset({EventType.APPROVAL_REQUESTED, EventType.APPROVAL_DECIDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +31,27 @@ class EventLog:
     """The events of one transaction, over any number of runs."""
 
     now: datetime
-    pending: list[tuple[str, int, str, str, datetime, dict[str, Any]]] = field(default_factory=list)
+    pending: list[EventRow] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
 
     def add(self, run: RunRow, type_: EventType, *, node: str = "", label: Label, **data: Any) -> None:
         """Append one event; `seq` rises on the row, which the caller saves in the same transaction."""
         run.seq += 1
-        self.pending.append((run.id, run.seq, type_.value, node, self.now, data))
+        self.pending.append(EventRow(run.id, run.seq, type_.value, node, self.now, data))
         envelope = envelope_of(run.id, run.seq, type_.value, node, self.now, data)
         self.frames.append((f"run:{run.id}", envelope))
+        if type_ in APPROVAL_EVENTS:
+            self.frames.append((f"approvals:{label.team}", _listed(envelope, label)))
         if not node:
-            listed = {**envelope, "data": {**data, "workflow": label.workflow, "number": label.number}}
-            self.frames.append((f"team:{label.team}", listed))
+            self.frames.append((f"team:{label.team}", _listed(envelope, label)))
 
     def flush(self) -> None:
         if self.pending:
             rows.insert_events(self.pending)
+
+
+def _listed(envelope: Mapping[str, Any], label: Label) -> dict[str, Any]:
+    return {**envelope, "data": {**envelope["data"], "workflow": label.workflow, "number": label.number}}
 
 
 def envelope_of(

@@ -8,12 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Min
+from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
-from apps.runs.models import NodeRun, Run, Worker
+from apps.runs.models import NodeRun, QueueProbe, Run, Worker
 from orchestra.engine.status import NodeStatus
 
+MOST_LOSSES = 3
+"""A node run that lost so many workers is given up."""
 QUEUES = ("llm", "io", "cpu", "control")
 
 
@@ -25,6 +27,8 @@ class QueueFigures:
     queued: int
     running: int
     oldest_queued_at: datetime | None
+    delay_seconds: float | None
+    """What the last probe message needed, or how long one is under way by now; None before the first."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,6 +68,7 @@ def queues() -> list[QueueFigures]:
         .annotate(count=Count("id"))
         .values_list("queue", "count")
     )
+    delays = queue_delays()
     names = [*QUEUES, *sorted((set(waiting) | set(running)) - set(QUEUES))]
     return [
         QueueFigures(
@@ -71,9 +76,27 @@ def queues() -> list[QueueFigures]:
             queued=waiting.get(name, {}).get("count", 0),
             running=running.get(name, 0),
             oldest_queued_at=waiting.get(name, {}).get("oldest"),
+            delay_seconds=delays.get(name),
         )
         for name in names
     ]
+
+
+def queue_delays(now: datetime | None = None) -> dict[str, float]:
+    """Return the measured delay of each queue in seconds."""
+    now = now or timezone.now()
+    found = {}
+    for probe in QueueProbe.objects.exclude(sent_at=None):
+        is_under_way = probe.sent_at is not None and not probe.is_back
+        waits = (now - probe.sent_at).total_seconds() if is_under_way and probe.sent_at else 0.0
+        found[probe.queue] = round(max(probe.delay_seconds or 0.0, waits), 3)
+    return found
+
+
+def dead_letters() -> QuerySet[NodeRun]:
+    """Return node runs that were given up because worker after worker was lost while running them."""
+    poisoned = NodeRun.objects.filter(losses__gte=MOST_LOSSES, status=NodeStatus.FAILED)
+    return poisoned.select_related("run__workflow", "run__team").defer("input", "output", "item")
 
 
 def workers() -> list[WorkerFigures]:

@@ -44,6 +44,9 @@ class RunFilters(serializers.Serializer[Any]):
     started_by = serializers.CharField(required=False, help_text="A user name, or `me`.")
     started_after = serializers.DateTimeField(required=False, help_text="Started at this time or later.")
     started_before = serializers.DateTimeField(required=False, help_text="Started before this time.")
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # declared fields leave the class
+        required=False, help_text="The child runs of this run."
+    )
     tag = serializers.CharField(required=False)
     q = serializers.CharField(
         required=False, max_length=200, help_text="A run's number or id, or part of a workflow's name."
@@ -67,6 +70,8 @@ def filtered(runs: QuerySet[Run, Run], given: dict[str, Any], user: User) -> Que
     if "started_before" in given:
         until = given["started_before"]
         runs = runs.filter(created_at__lt=until, pk__lt=first_id_at(until + SLACK))
+    if "parent" in given:
+        runs = runs.filter(parent_id=given["parent"])
     if "tag" in given:
         runs = with_tag(runs, given["tag"])
     if "q" in given:

@@ -71,15 +71,8 @@ def _refuse(name: str) -> Any:
     raise ValueError(name)
 
 
-class StartForm(forms.Form):
-    """One field for each input of a workflow, and under "more" what concerns the run itself."""
-
-    priority = forms.TypedChoiceField(
-        label=_("Priority"), choices=PriorityLevel.choices, coerce=int, initial=PriorityLevel.NORMAL
-    )
-    tags = forms.CharField(
-        label=_("Tags"), required=False, max_length=400, help_text=_("With commas between them.")
-    )
+class SchemaForm(forms.Form):
+    """One field for each property of an object that a JSON Schema describes."""
 
     def __init__(
         self, schema: Any, *args: Any, values: Mapping[str, Any] | None = None, **kwargs: Any
@@ -99,10 +92,20 @@ class StartForm(forms.Form):
             self.fields[PREFIX] = JsonField(label=_("Input (JSON)"), required=False)
             self.fields[PREFIX].initial = values or {}
 
+    def leave_out(self, *fields: str, inputs: Iterable[str] = ()) -> None:
+        """Ask for neither these fields nor these inputs; before the form is validated."""
+        for name in fields:
+            self.fields.pop(name, None)
+        for name in set(inputs) & self.rules.keys():
+            del self.rules[name]
+            self.fields.pop(PREFIX + name, None)
+            self.fields.pop(FILE_PREFIX + name, None)
+
     @property
     def inputs(self) -> list[dict[str, Any]]:
         """The fields of the inputs, each with the file field that can fill it."""
-        names = [PREFIX + name for name in self.rules] or [PREFIX]
+        named = [PREFIX + name for name in self.rules] or [PREFIX]
+        names = [name for name in named if name in self.fields]
         files = {PREFIX + name: FILE_PREFIX + name for name in self.rules}
         return [
             {"field": self[name], "file": self[files[name]] if files.get(name) in self.fields else None}
@@ -147,20 +150,44 @@ class StartForm(forms.Form):
             found[name] = value
         return found
 
+    def take_problems(self, problems: Iterable[Problem], root: str = "input") -> None:
+        """Show each problem at the field its path names (`input.document`), the rest above the form."""
+        for problem in problems:
+            name = problem.path.removeprefix(root).lstrip(".").partition(".")[0].partition("[")[0]
+            key = PREFIX + name if name in self.rules else None
+            where = problem.path.removeprefix(f"{root}.{name}") if key else problem.path
+            self.add_error(
+                key, f"{where}: {problem.message}".removeprefix(": ") if where else problem.message
+            )
+
+
+class StartForm(SchemaForm):
+    """The inputs of a workflow, and under "more" what concerns the run itself."""
+
+    priority = forms.TypedChoiceField(
+        label=_("Priority"), choices=PriorityLevel.choices, coerce=int, initial=PriorityLevel.NORMAL
+    )
+    tags = forms.CharField(
+        label=_("Tags"), required=False, max_length=400, help_text=_("With commas between them.")
+    )
+
     @property
     def tag_list(self) -> list[str]:
         words = str(self.cleaned_data.get("tags") or "").replace("，", ",").split(",")
         return list(dict.fromkeys(word.strip() for word in words if word.strip()))
 
-    def take_problems(self, problems: Iterable[Problem]) -> None:
-        """Show each problem at the field its path names (`input.document`), the rest above the form."""
-        for problem in problems:
-            name = problem.path.removeprefix("input").lstrip(".").partition(".")[0].partition("[")[0]
-            key = PREFIX + name if name in self.rules else None
-            where = problem.path.removeprefix(f"input.{name}") if key else problem.path
-            self.add_error(
-                key, f"{where}: {problem.message}".removeprefix(": ") if where else problem.message
-            )
+
+class DecisionForm(SchemaForm):
+    """What an approval asks to be filled in, and a comment."""
+
+    comment = forms.CharField(
+        label=_("Comment"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+    def __init__(self, schema: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(schema, *args, **kwargs)
+        if schema is None:
+            self.fields.pop(PREFIX)
 
 
 def properties_of(schema: Any) -> dict[str, Mapping[str, Any]]:

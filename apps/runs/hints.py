@@ -21,6 +21,25 @@ HINTS = frozenset(
         _("Use a public address, or ask an operator to allow this host and port."),
         _("Correct the expression and publish the workflow again."),
         _("Raise the limit, then retry the run."),
+        _("Raise `max_steps`, or give the agent a smaller task or better tools."),
+        _("Raise the limit of the workflow or the node, then run it again."),
+        _("Raise the limit of the workflow or the node's timeout, then run it again."),
+        _("Ask the tool for less, or have it keep the data and return where it is."),
+        _(
+            "Look at the node's `seconds`, `until`, `signal` and `expires`, and at what their expressions give."
+        ),
+        _("Find out at the called service; then run what is left, with or without this node."),
+        _(
+            "Look at the node's `title`, `body`, `assignees` and `expires`, and at what their expressions give."
+        ),
+        _("Correct the node's `assignees` and `quorum`, or add the people to the team."),
+        _("Install the package again that brings this kind, restart, and retry the run."),
+        _(
+            "Look at the node's `workflow`, `version` and `input`, and at the inputs of the workflow it names."
+        ),
+        _("Open the child run, see what went wrong there, and retry this node."),
+        _("Look at the nodes of the last time the body ran."),
+        _("Raise `max`, or look at the condition and at what the body makes of `loop.value`."),
         _("Look at the worker's log for memory or crashes, then retry the node by hand."),
     }
 )

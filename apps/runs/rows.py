@@ -1,30 +1,24 @@
 """The hot path's rows: what a worker reads and writes under a run's lock, in few statements for many nodes.
 
-Plain SQL that PostgreSQL and SQLite both speak; the two differences (row locks, adapted values) come from Django's
-own backend operations. Run ids are strings here and everywhere in the workers.
+Run ids are strings here and everywhere in the workers.
 """
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
-from functools import cache
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import psycopg
-from django.db import connection
-from psycopg.types.json import Jsonb
-
+from apps.runs import sql
 from apps.runs.models import Event, NodeRun, Run
+from apps.runs.sql import from_json, from_time, str_id
+from orchestra.engine.context import LIMIT
 
 RUN_COLUMNS = (
     "id", "status", "epoch", "seq", "unsettled", "nodes_total", "nodes_done", "input_tokens", "output_tokens",
-    "cost", "priority", "started_at", "finished_at", "dispatched_at",
+    "cost", "priority", "started_at", "finished_at", "dispatched_at", "is_held",
 )  # fmt: skip
 RUN_SAVED = (
     "status", "epoch", "seq", "unsettled", "nodes_total", "nodes_done", "input_tokens", "output_tokens", "cost",
@@ -34,7 +28,7 @@ NODE_COLUMNS = (
     "id", "run_id", "path", "scope", "owner", "item_index", "node", "kind", "queue", "status", "attempt",
     "losses", "fence", "worker",
     "unsettled", "live", "is_decided", "items_total", "cursor", "is_handled", "waiting_for", "due_at",
-    "queued_at", "started_at", "finished_at", "attempts",
+    "queued_at", "started_at", "finished_at", "attempts", "model", "input_tokens", "output_tokens", "cost",
 )  # fmt: skip
 NODE_SAVED = (
     "status", "attempt", "losses", "fence", "worker", "unsettled", "live", "is_decided", "items_total", "cursor",
@@ -61,6 +55,7 @@ class RunRow:
     started_at: datetime | None
     finished_at: datetime | None
     dispatched_at: datetime | None
+    is_held: bool = False
     output: Any = None
     error: Any = None
 
@@ -93,80 +88,90 @@ class NodeRow:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     attempts: list[dict[str, Any]] = field(default_factory=list)
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
     item: Any = None
     input: Any = None
     output: Any = None
     ports: list[str] = field(default_factory=list)
     error: Any = None
-    model: str = ""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float = 0.0
+    is_reused: bool = False
     has_result: bool = False
     """The columns of `RESULT_SAVED` changed and are to be written."""
 
 
-_open = threading.local()
+NODE_INSERTED = tuple(f.name for f in fields(NodeRow) if f.name not in {"id", "has_result"})
 
 
-@contextmanager
-def session() -> Iterator[None]:
-    """Use one cursor for a whole transaction.
-
-    On PostgreSQL it is the driver's own: statements are prepared once and sent without waiting for each answer,
-    which costs half of what Django's cursor does.
-    """
-    connection.ensure_connection()
-    try:
-        if connection.vendor == "postgresql":
-            raw = connection.connection
-            raw.prepare_threshold = 3
-            with connection.wrap_database_errors, raw.pipeline(), psycopg.Cursor(raw) as cursor:
-                _open.cursor = cursor
-                yield
-        else:
-            with connection.cursor() as cursor:
-                _open.cursor = cursor
-                yield
-    finally:
-        _open.cursor = None
+class EventRow(NamedTuple):
+    run_id: str
+    seq: int
+    type: str
+    node: str
+    at: datetime
+    data: dict[str, Any]
 
 
-@contextmanager
-def _cursor() -> Iterator[Any]:
-    current = getattr(_open, "cursor", None)
-    if current is not None:
-        yield current
-    else:
-        with connection.cursor() as cursor:
-            yield cursor
+EVENT_COLUMNS = EventRow._fields
 
 
 def lock_runs(ids: Iterable[str]) -> dict[str, RunRow]:
     """Lock the runs in the order of their ids (so that two batches cannot deadlock) and return them by id."""
     keys = sorted(set(ids))
-    if not keys:
-        return {}
-    lock = " FOR NO KEY UPDATE" if connection.features.has_select_for_no_key_update else ""
-    sql = f"SELECT {', '.join(RUN_COLUMNS)} FROM runs_run WHERE id IN ({_holes(keys)}) ORDER BY id{lock}"  # noqa: S608  (constants only)
-    return {row[0]: RunRow(*row) for row in _rows(sql, [_id(key) for key in keys], _RUN_READERS)}
+    return _runs(sql.fetch(*_lock(keys), RUN_READERS)) if keys else {}
+
+
+def lock_and_read(
+    ids: Iterable[str], pairs: Iterable[tuple[str, str]]
+) -> tuple[dict[str, RunRow], list[NodeRow]]:
+    """Lock runs as `lock_runs` does and return node runs of theirs by (run id, path): one wait for both."""
+    keys, wanted = sorted(set(ids)), list(pairs)
+    if not keys or not wanted:
+        return lock_runs(keys), []
+    runs, nodes = sql.fetch_both((*_lock(keys), RUN_READERS), (*_at(_NODE_LIST, wanted), NODE_READERS))
+    return _runs(runs), [NodeRow(*row) for row in nodes]
+
+
+def _lock(keys: Sequence[str]) -> tuple[str, list[Any]]:
+    where, values = sql.any_of("id", keys)
+    return f"SELECT {', '.join(RUN_COLUMNS)} FROM runs_run WHERE {where} ORDER BY id{sql.lock()}", values  # noqa: S608  (constants only)
+
+
+def _runs(found: Iterable[tuple[Any, ...]]) -> dict[str, RunRow]:
+    return {row[0]: RunRow(*row) for row in found}
+
+
+def _at(columns: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+    source, values = sql.pairs(pairs)
+    return (
+        f"SELECT {columns} FROM runs_noderun WHERE (run_id, path) IN ({source})",  # noqa: S608  (constants only)
+        values,
+    )
 
 
 def nodes_at(pairs: Iterable[tuple[str, str]]) -> list[NodeRow]:
     """Return node runs by (run id, path)."""
     wanted = list(pairs)
-    if not wanted:
-        return []
-    holes = ", ".join([_PAIR()] * len(wanted))
-    sql = f"SELECT {_NODE_LIST} FROM runs_noderun WHERE (run_id, path) IN (VALUES {holes})"  # noqa: S608  (constants only)
-    return _nodes(sql, [value for run, path in wanted for value in (_id(run), path)])
+    return _nodes(*_at(_NODE_LIST, wanted)) if wanted else []
 
 
 def queued_nodes(run: str, queue: str | None, limit: int) -> list[NodeRow]:
     """Return up to `limit` queued node runs of a run, oldest first; of one queue, or of all."""
     where = "run_id = %s AND status = 'queued'" + (" AND queue = %s" if queue else "")
-    sql = f"SELECT {_NODE_LIST} FROM runs_noderun WHERE {where} ORDER BY id LIMIT {int(limit)}"  # noqa: S608  (constants only)
-    return _nodes(sql, [_id(run), queue] if queue else [_id(run)])
+    text = f"SELECT {_NODE_LIST} FROM runs_noderun WHERE {where} ORDER BY id LIMIT {int(limit)}"  # noqa: S608  (constants only)
+    return _nodes(text, [sql.key(run), queue] if queue else [sql.key(run)])
+
+
+def has_active(run: str, back_off: str) -> bool:
+    """Say whether a run has a node run that is queued, running, or waits for its back-off or a limit."""
+    text = (
+        "SELECT 1 FROM runs_noderun WHERE run_id = %s"
+        " AND (status IN ('queued', 'running')"
+        " OR (status = 'waiting' AND (waiting_for = %s OR waiting_for LIKE %s))) LIMIT 1"
+    )
+    return bool(sql.fetch(text, [sql.key(run), back_off, f"{LIMIT}%"], {}))
 
 
 def results_at(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, Any, Any, Any]]:
@@ -174,11 +179,9 @@ def results_at(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[
     wanted = list(pairs)
     if not wanted:
         return {}
-    holes = ", ".join([_PAIR()] * len(wanted))
-    sql = f"SELECT run_id, path, status, output, error, item FROM runs_noderun WHERE (run_id, path) IN (VALUES {holes})"  # noqa: S608  (constants only)
-    parameters = [value for run, path in wanted for value in (_id(run), path)]
-    rows = _rows(sql, parameters, {0: str_id, 3: from_json, 4: from_json, 5: from_json})
-    return {(run, path): (status, output, error, item) for run, path, status, output, error, item in rows}
+    text, values = _at("run_id, path, status, output, error, item", wanted)
+    found = sql.fetch(text, values, {0: str_id, 3: from_json, 4: from_json, 5: from_json})
+    return {(run, path): (status, output, error, item) for run, path, status, output, error, item in found}
 
 
 def scope_failures(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -186,30 +189,29 @@ def scope_failures(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], li
     wanted = list(pairs)
     if not wanted:
         return {}
-    holes = ", ".join([_PAIR()] * len(wanted))
-    sql = (
+    source, values = sql.pairs(wanted)
+    text = (
         "SELECT run_id, scope, path, error FROM runs_noderun"  # noqa: S608  (constants only)
-        f" WHERE (run_id, scope) IN (VALUES {holes}) AND status = 'failed' AND is_handled = {_FALSE()} ORDER BY id"
+        f" WHERE (run_id, scope) IN ({source}) AND status = 'failed' AND NOT is_handled ORDER BY id"
     )
-    parameters = [value for run, scope in wanted for value in (_id(run), scope)]
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for run, scope, path, error in _rows(sql, parameters, {0: str_id, 3: from_json}):
+    for run, scope, path, error in sql.fetch(text, values, {0: str_id, 3: from_json}):
         found.setdefault((run, scope), []).append({**(error or {}), "node": path})
     return found
 
 
-def item_results(run: str, owner: str) -> list[tuple[int, str, Any, Any]]:
-    """Return (index, status, output, error) of the items of a map, by index."""
-    sql = (
+def item_results(run: str, owner: str, first: int = 0) -> list[tuple[int, str, Any, Any]]:
+    """Return (index, status, output, error) of the items of a map from the first index on, by index."""
+    text = (
         "SELECT item_index, status, output, error FROM runs_noderun"
-        " WHERE run_id = %s AND owner = %s AND owner <> '' AND kind = 'item' ORDER BY item_index"
+        " WHERE run_id = %s AND owner = %s AND owner <> '' AND kind = 'item' AND item_index >= %s ORDER BY item_index"
     )
-    return _rows(sql, [_id(run), owner], {2: from_json, 3: from_json})
+    return sql.fetch(text, [sql.key(run), owner, first], {2: from_json, 3: from_json})
 
 
 def input_of(run: str) -> Any:
     """Return the input of a run."""
-    return _rows("SELECT input FROM runs_run WHERE id = %s", [_id(run)], {0: from_json})[0][0]
+    return sql.fetch("SELECT input FROM runs_run WHERE id = %s", [sql.key(run)], {0: from_json})[0][0]
 
 
 def cancel_items(run: str, owner: str, start: int) -> int:
@@ -223,139 +225,44 @@ def cancel_items(run: str, owner: str, start: int) -> int:
 
 
 def save_runs(rows: Sequence[RunRow]) -> None:
-    _update("runs_run", Run, RUN_SAVED, rows)
     ended = [row for row in rows if row.output is not None or row.error is not None]
-    _update("runs_run", Run, ("output", "error"), ended)
+    sql.update(Run, RUN_SAVED, [row for row in rows if row.output is None and row.error is None])
+    sql.update(Run, (*RUN_SAVED, "output", "error"), ended)
 
 
 def save_nodes(rows: Sequence[NodeRow]) -> None:
-    plain = [row for row in rows if not row.has_result]
-    whole = [row for row in rows if row.has_result]
-    _update("runs_noderun", NodeRun, NODE_SAVED, plain)
-    _update("runs_noderun", NodeRun, NODE_SAVED + RESULT_SAVED, whole)
+    sql.update(NodeRun, NODE_SAVED, [row for row in rows if not row.has_result])
+    with_result = [row for row in rows if row.has_result]
+    sql.update(NodeRun, NODE_SAVED + RESULT_SAVED, with_result, keep={"input"})
 
 
 def insert_nodes(rows: Sequence[NodeRow]) -> None:
-    """Insert new node runs in bulk, in the given order."""
-    names = [f.name for f in fields(NodeRow) if f.name not in {"id", "run_id", "has_result"}]
-    NodeRun.objects.bulk_create(
-        [NodeRun(run_id=UUID(row.run_id), **{name: getattr(row, name) for name in names}) for row in rows],
-        batch_size=500,
-    )
+    """Insert new node runs, in the given order."""
+    sql.insert(NodeRun, NODE_INSERTED, rows)
 
 
-def insert_events(rows: Sequence[tuple[str, int, str, str, datetime, dict[str, Any]]]) -> None:
-    """Append events: (run id, seq, type, path, at, data)."""
-    at_, data_ = (adapt or _as_is for adapt in _adapters(Event, ("at", "data")))
-    sql = "INSERT INTO runs_event (run_id, seq, type, node, at, data) VALUES "
-    hole = "(%s, %s, %s, %s, %s, %s)"
-    with _cursor() as cursor:
-        for start in range(0, len(rows), 100):
-            part = rows[start : start + 100]
-            values = [
-                value
-                for run, seq, kind, node, at, data in part
-                for value in (_id(run), seq, kind, node, at_(at), data_(data))
-            ]
-            cursor.execute(sql + ", ".join([hole] * len(part)), values)
+def insert_events(rows: Sequence[EventRow]) -> None:
+    """Append events."""
+    sql.insert(Event, EVENT_COLUMNS, rows)
 
 
-def _as_is(value: Any) -> Any:
-    return value
-
-
-def from_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def str_id(value: Any) -> str:
-    return str(value) if isinstance(value, UUID) else str(UUID(value))
-
-
-def _id(run: str) -> Any:
-    """Return a run's id as the database's driver wants it."""
-    return UUID(run) if connection.features.has_native_uuid_field else UUID(run).hex
-
-
-def _holes(values: Sequence[Any]) -> str:
-    return ", ".join(["%s"] * len(values))
-
-
-def _PAIR() -> str:  # noqa: N802  (a constant that depends on the database)
-    return "(%s::uuid, %s)" if connection.features.has_native_uuid_field else "(%s, %s)"
-
-
-def _FALSE() -> str:  # noqa: N802  (a constant that depends on the database)
-    return "FALSE" if connection.vendor == "postgresql" else "0"
-
-
-def _when(value: Any) -> datetime | None:
-    """Return a time as the driver gave it: aware already, or SQLite's, which is naive and in UTC."""
-    at: datetime | None = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+def _nodes(text: str, values: Sequence[Any]) -> list[NodeRow]:
+    return [NodeRow(*row) for row in sql.fetch(text, values, NODE_READERS)]
 
 
 _NODE_LIST = ", ".join(NODE_COLUMNS)
 _TIMES = {"due_at", "queued_at", "started_at", "finished_at", "dispatched_at"}
-_RUN_READERS = {0: str_id, 9: float} | {i: _when for i, name in enumerate(RUN_COLUMNS) if name in _TIMES}
-_NODE_READERS = (
-    {1: str_id, NODE_COLUMNS.index("attempts"): from_json}
-    | {NODE_COLUMNS.index(name): bool for name in ("is_decided", "is_handled")}
-    | {i: _when for i, name in enumerate(NODE_COLUMNS) if name in _TIMES}
-)
-
-
-def _rows(sql: str, parameters: Sequence[Any], readers: dict[int, Any]) -> list[tuple[Any, ...]]:
-    with _cursor() as cursor:
-        cursor.execute(sql, parameters)
-        found = cursor.fetchall()
-    return [tuple(readers[i](v) if i in readers else v for i, v in enumerate(row)) for row in found]
-
-
-def _nodes(sql: str, parameters: Sequence[Any]) -> list[NodeRow]:
-    return [NodeRow(*row) for row in _rows(sql, parameters, _NODE_READERS)]
-
-
-def _update(table: str, model: Any, names: Sequence[str], rows: Sequence[Any]) -> None:
-    if not rows:
-        return
-    adapters = _adapters(model, tuple(names))
-    sql = f"UPDATE {table} SET {', '.join(f'{name} = %s' for name in names)} WHERE id = %s"  # noqa: S608  (constants only)
-    key = _id if model is Run else int
-    with _cursor() as cursor:
-        for row in rows:
-            values = [
-                a(getattr(row, n)) if a else getattr(row, n) for n, a in zip(names, adapters, strict=True)
-            ]
-            cursor.execute(sql, [*values, key(row.id)])
-
-
-def _adapters(model: Any, names: tuple[str, ...]) -> list[Callable[[Any], Any] | None]:
-    """Return for each column what makes of a value what the driver takes; None: the value as it is."""
-    known = _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE
-    return [known.get(_type_of(model, name)) for name in names]
-
-
-@cache
-def _type_of(model: Any, name: str) -> str:
-    return str(model._meta.get_field(name).get_internal_type())
-
-
-def _sqlite_time(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
-
-
-def _sqlite_json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value)
-
-
-def _postgresql_json(value: Any) -> Any:
-    return None if value is None else Jsonb(value)
-
-
-_SQLITE: dict[str, Callable[[Any], Any]] = {
-    "JSONField": _sqlite_json,
-    "DateTimeField": _sqlite_time,
-    "DecimalField": str,
+RUN_READERS: sql.Readers = {
+    0: str_id,
+    RUN_COLUMNS.index("cost"): float,
+    RUN_COLUMNS.index("is_held"): bool,
+    **{i: from_time for i, name in enumerate(RUN_COLUMNS) if name in _TIMES},
 }
-_POSTGRESQL: dict[str, Callable[[Any], Any]] = {"JSONField": _postgresql_json}
+NODE_READERS: sql.Readers = {
+    1: str_id,
+    NODE_COLUMNS.index("attempts"): from_json,
+    NODE_COLUMNS.index("is_decided"): bool,
+    NODE_COLUMNS.index("is_handled"): bool,
+    NODE_COLUMNS.index("cost"): float,
+    **{i: from_time for i, name in enumerate(NODE_COLUMNS) if name in _TIMES},
+}

@@ -7,7 +7,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.runs.actions.bulk import BULK_ACTIONS, MOST_RUNS
 from apps.runs.events import envelope_of
+from apps.runs.filters import RunFilters
 from apps.runs.models import (
     NODE_STATUS_CHOICES,
     RUN_STATUS_CHOICES,
@@ -22,6 +24,8 @@ from orchestra.api import StrictSerializer
 from orchestra.engine.status import EventType, RunStatus
 
 Out = serializers.Serializer[Any]
+
+LONGEST_DEDUP = 30 * 86_400.0
 
 ANY_JSON: dict[str, Any] = {}
 """The schema that every JSON value fits."""
@@ -67,6 +71,17 @@ class RunSerializer(Out):
     trigger = serializers.ChoiceField(Origin.choices, source="origin")
     priority = serializers.ChoiceField(PriorityLevel.choices)
     tags = serializers.ListField(child=serializers.CharField())
+    dedup_key = serializers.CharField()
+    is_held = serializers.BooleanField(
+        help_text="Queued until one of the workflow's other runs ends (the workflow's `max_runs`)."
+    )
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # declared fields leave the class
+        source="parent_id", allow_null=True, help_text="The run whose node started this one."
+    )
+    parent_node = serializers.CharField(source="parent_path", help_text="Path of that node; else empty.")
+    forked_from = serializers.UUIDField(
+        source="forked_from_id", allow_null=True, help_text="The run whose results it took over."
+    )
     error = ObjectField(allow_null=True)
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
@@ -82,6 +97,9 @@ class RunSerializer(Out):
 
 
 class RunDetailSerializer(RunSerializer):
+    ends_as = serializers.CharField(
+        help_text="How it ends once what it did is undone; empty: nothing to undo."
+    )
     input = ObjectField()
     output = ValueField()
     nodes = serializers.SerializerMethodField()  # type: ignore[assignment]  # the detail counts by status too
@@ -98,6 +116,75 @@ class NewRunSerializer(StrictSerializer):
     )
     priority = serializers.ChoiceField(PriorityLevel.choices, required=False)
     tags = tags_field()
+    dedup_key = serializers.CharField(
+        required=False,
+        max_length=200,
+        help_text="While a run with this key has not ended, it is the answer instead of a second one (200).",
+    )
+    dedup_seconds = serializers.FloatField(
+        required=False,
+        min_value=0,
+        max_value=LONGEST_DEDUP,
+        help_text="A run that was started within so many seconds counts too, if it has ended; at most 30 days.",
+    )
+
+
+class RetrySerializer(StrictSerializer):
+    """Nothing: the run itself is retried. Anything: a new run is forked from it."""
+
+    input = ObjectField(required=False, help_text="Default: the old run's.")
+    version = serializers.IntegerField(
+        required=False, min_value=1, max_value=2**31 - 1, help_text="Default: the old run's."
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        paths = serializers.ListField(
+            child=serializers.CharField(max_length=400),
+            required=False,
+            max_length=200,
+            help_text="Node runs to do again, with everything after them.",
+        )
+        return {"from": paths, **super().get_fields()}
+
+
+class BulkFilters(RunFilters, StrictSerializer):
+    """The filters of the list of runs; a misspelt one is refused, or the action would reach too many."""
+
+
+class BulkSerializer(StrictSerializer):
+    """Which runs, by their ids or by the filters of the list, and what to do to them."""
+
+    action = serializers.ChoiceField(list(BULK_ACTIONS))
+    ids = serializers.ListField(
+        child=serializers.UUIDField(), required=False, min_length=1, max_length=MOST_RUNS
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        chosen = BulkFilters(required=False, help_text="The filters of the list of runs.")
+        return {**super().get_fields(), "filter": chosen}
+
+    def validate(self, attrs: Any) -> Any:
+        if ("ids" in attrs) == ("filter" in attrs):
+            raise serializers.ValidationError({"ids": ["Give exactly one of `ids` and `filter`."]})
+        if not attrs.get("ids", True) or not attrs.get("filter", True):
+            raise serializers.ValidationError({"filter": ["Name at least one condition."]})
+        return attrs
+
+
+class BulkResultSerializer(Out):
+    id = serializers.UUIDField()
+    done = serializers.BooleanField()
+    status = serializers.ChoiceField(
+        RUN_STATUS_CHOICES, allow_null=True, help_text="Afterwards; null: no such run."
+    )
+    code = serializers.CharField(allow_null=True, help_text="Why nothing was done.")
+    detail = serializers.CharField(allow_null=True)
+
+
+class BulkAnswerSerializer(Out):
+    results = BulkResultSerializer(many=True)
+    done = serializers.IntegerField(help_text="To how many runs it was done.")
+    has_more = serializers.BooleanField(help_text="More runs fit the filter: ask again.")
 
 
 class NewInstanceSerializer(NewRunSerializer):
@@ -110,6 +197,7 @@ class StartedRunSerializer(Out):
     id = serializers.UUIDField()
     number = serializers.IntegerField()
     status = serializers.ChoiceField(RUN_STATUS_CHOICES)
+    deduplicated = serializers.BooleanField(help_text="Not started: it was there, with the same `dedup_key`.")
     output = ValueField()
     error = ObjectField(allow_null=True)
     url = serializers.CharField()
@@ -123,6 +211,8 @@ class AttemptSerializer(Out):
     started_at = serializers.CharField(required=False, allow_null=True)
     finished_at = serializers.CharField(required=False, allow_null=True)
     error = ObjectField(required=False, allow_null=True)
+    cached = serializers.BooleanField(required=False, help_text="Served from the cache, at no cost.")
+    retried = serializers.BooleanField(required=False, help_text="Somebody retried the node after it.")
 
 
 class NodeRunSerializer(Out):
@@ -134,6 +224,7 @@ class NodeRunSerializer(Out):
     input = ValueField(help_text="Its settings as they were rendered.")
     output = ValueField()
     error = ObjectField(allow_null=True)
+    is_reused = serializers.BooleanField(help_text="Taken over from the run that this one was forked from.")
     agent = serializers.SerializerMethodField()
     model = serializers.CharField()
     worker = serializers.CharField()
@@ -152,6 +243,23 @@ class NodeRunSerializer(Out):
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempts(self, node: NodeRun) -> Any:
         return node.attempts
+
+
+class WhySerializer(Out):
+    code = serializers.CharField(
+        help_text="Stable: before, queued, no_worker, back_off, limit, paused, signal …"
+    )
+    text = serializers.CharField(help_text="A sentence in the reader's language.")
+
+
+class NodeRunDetailSerializer(NodeRunSerializer):
+    why = serializers.SerializerMethodField(
+        help_text="Why it is not running; null when it runs or has ended."
+    )
+
+    @extend_schema_field(WhySerializer(allow_null=True))
+    def get_why(self, node: NodeRun) -> Any:
+        return self.context["why"]
 
 
 class EventSerializer(Out):

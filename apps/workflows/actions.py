@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Role, Team, User
 from apps.accounts.rights import require
 from apps.workflows.models import Workflow, WorkflowVersion
-from apps.workflows.slugs import free_slug, is_slug
+from apps.workflows.slugs import check_slug, free_slug
 from orchestra.engine import definition as definitions
 from orchestra.engine.codec import plan_to_json
 from orchestra.engine.compiler import compile_definition
@@ -102,9 +102,8 @@ def create_workflow(
     name = name or str(draft.definition.get("name") or "")[:120]
     if not name.strip():
         raise InvalidInput(problems=[Problem("name", "required", _("A workflow needs a name."))])
-    if slug is not None and not is_slug(slug):
-        message = _("Use lower-case letters, digits, “-” and “_”, starting with a letter or digit.")
-        raise InvalidInput(problems=[Problem("slug", "invalid", message)])
+    if slug is not None:
+        check_slug(slug)
     fields = _draft_fields(draft) | {"description": description, "tags": list(tags), "created_by": by}
     return _insert(team=team, name=name, slug=slug, fields=fields)
 
@@ -140,19 +139,26 @@ def update_workflow(
     name: str | None = None,
     description: str | None = None,
     tags: Sequence[str] | None = None,
+    max_runs: int | None = None,
+    when_full: str | None = None,
     revision: int | None = None,
     by: User,
 ) -> Workflow:
-    """Change what a workflow is called and how it is described; what is None stays.
+    """Change what a workflow is called, how it is described, and how many of its runs go on at once.
 
-    Raises NotPermitted, StaleRevision, Conflict (archived), InvalidInput (an empty name).
+    What is None stays; `max_runs` 0 takes the limit away. Raises NotPermitted, StaleRevision, Conflict (archived),
+    InvalidInput (an empty name).
     """
     require(by, workflow.team_id, Role.EDITOR)
     if name is not None and not name.strip():
         raise InvalidInput(problems=[Problem("name", "required", _("A workflow needs a name."))])
     locked = _locked(workflow, revision)
     given = {"name": name, "description": description, "tags": None if tags is None else list(tags)}
-    return _update(locked, **{field: value for field, value in given.items() if value is not None})
+    given |= {"when_full": when_full}
+    changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if max_runs is not None:
+        changes["max_runs"] = max_runs or None
+    return _update(locked, **changes)
 
 
 @transaction.atomic

@@ -25,7 +25,7 @@ class WorkflowAdmin(ReadOnly, ProductAdmin):
     search_fields = ["name", "slug", "team__name", "team__slug"]
     inlines = [VersionInline]
     fields = [
-        "name", "slug", "team", "description", "tags", "published", "run_count", "revision",
+        "name", "slug", "team", "description", "tags", "published", "run_count", "max_runs", "when_full", "revision",
         "created_by", "created_at", "updated_at", "archived_at", "shown_draft", "shown_problems",
     ]  # fmt: skip
 

@@ -83,6 +83,8 @@ def find_workflow(request: Request, key: str) -> Workflow:
 class WorkflowsView(PagedView):
     """The workflows of a team."""
 
+    filters = ("archived", "q", "tag")
+
     @extend_schema(
         operation_id="workflows_list", parameters=LIST_PARAMETERS, responses=WorkflowSerializer(many=True)
     )

@@ -120,13 +120,17 @@ class RestoreView(APIView):
         operation_id="versions_restore",
         parameters=[TEAM, IDEMPOTENCY_KEY],
         request=None,
-        responses={201: VersionDetailSerializer},
+        responses={201: VersionDetailSerializer, 200: VersionDetailSerializer},
+        description="200: this is what the newest version says already.",
     )
     @idempotent
     def post(self, request: Request, slug: str, number: int) -> Response:
         version = find_version(request, slug, number)
+        newest = latest_number(version.workflow_id)
         restored = actions.restore_version(version=version, by=person_of(request))
-        return Response(VersionDetailSerializer(restored).data, status=201)
+        return Response(
+            VersionDetailSerializer(restored).data, status=201 if restored.number > newest else 200
+        )
 
 
 def latest_number(workflow_id: UUID) -> int:

@@ -7,9 +7,11 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.workflows.actions import read_text
+from apps.workflows.models import WhenFull
 from orchestra.engine.limits import DEFINITION_BYTES
 
 BLANK = "blank"
@@ -22,13 +24,13 @@ def samples() -> dict[str, Path]:
 
 
 def sample_cards() -> list[dict[str, str]]:
-    """Return name, title and description of each sample that can be read."""
+    """Return name, title and description of each sample that can be read, in the reader's language."""
     cards = []
     for name, path in samples().items():
         definition, _problems = read_text(path.read_text(encoding="utf-8"))
         if definition is not None:
-            title, text = definition.get("name") or name, definition.get("description") or ""
-            cards.append({"value": name, "title": str(title), "text": str(text)})
+            title, text = str(definition.get("name") or name), str(definition.get("description") or "")
+            cards.append({"value": name, "title": gettext(title), "text": text and gettext(text)})
     return cards
 
 
@@ -92,7 +94,7 @@ class CreateForm(forms.Form):
 
 
 class AboutForm(forms.Form):
-    """What lists show of a workflow."""
+    """What lists show of a workflow, and how many of its runs go on at once."""
 
     name = forms.CharField(label=_("Name"), max_length=120)
     description = forms.CharField(
@@ -101,3 +103,18 @@ class AboutForm(forms.Form):
     tags = TagsField(
         label=_("Tags"), required=False, max_length=400, help_text=_("With commas between them.")
     )
+    max_runs = forms.IntegerField(
+        label=_("Runs at once"),
+        required=False,
+        min_value=1,
+        max_value=100_000,
+        help_text=_("Left empty, any number."),
+    )
+    when_full = forms.ChoiceField(label=_("When that many run"), choices=WhenFull.choices, required=False)
+
+    def clean_max_runs(self) -> int:
+        """Return 0 for no limit."""
+        return self.cleaned_data["max_runs"] or 0
+
+    def clean_when_full(self) -> str | None:
+        return self.cleaned_data["when_full"] or None

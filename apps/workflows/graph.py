@@ -19,7 +19,7 @@ GROUP_SIDE = 16.0
 GROUP_FOOT = 16.0
 GROUP_LEAST = 252.0
 MAX_DEPTH = 5
-TITLE_COLUMNS = 19
+TITLE_COLUMNS = 17
 """How many Latin letters of a title fit into a box; a Chinese character takes two."""
 LABEL_COLUMNS = 14
 

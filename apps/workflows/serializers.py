@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.workflows.models import Workflow
+from apps.workflows.models import WhenFull, Workflow
 from apps.workflows.tags import tags_field
 from orchestra.api import StrictSerializer
 
@@ -47,6 +47,10 @@ class WorkflowSerializer(Out):
     )
     has_problems = serializers.SerializerMethodField(help_text="Whether something is wrong with the draft.")
     run_count = serializers.IntegerField()
+    max_runs = serializers.IntegerField(
+        allow_null=True, help_text="How many runs may be under way at once; null: any number."
+    )
+    when_full = serializers.ChoiceField(WhenFull.choices)
     revision = serializers.IntegerField()
     created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
     created_at = serializers.DateTimeField()
@@ -87,6 +91,15 @@ class WorkflowChangesSerializer(StrictSerializer):
     name = serializers.CharField(max_length=120, required=False)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
     tags = tags_field()
+    max_runs = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=100_000,
+        help_text="How many runs may be under way at once; 0: any number.",
+    )
+    when_full = serializers.ChoiceField(
+        WhenFull.choices, required=False, help_text="What a start comes to when that many are under way."
+    )
     is_archived = serializers.BooleanField(required=False)
 
 

@@ -7,13 +7,13 @@ from uuid import UUID
 from apps.agents import slugs
 from apps.workflows.models import Workflow
 
-RESERVED = frozenset({"validate", "import", "new"})
+RESERVED = slugs.RESERVED | {"validate", "import"}
 """Words that stand at a workflow's place in URLs."""
 
 
-def is_slug(text: str) -> bool:
-    """Say whether this can be a workflow's short name."""
-    return slugs.is_slug(text) and text not in RESERVED
+def check_slug(text: str) -> None:
+    """Check a workflow's short name that somebody chose. Raises InvalidInput."""
+    slugs.check_slug(text, RESERVED)
 
 
 def free_slug(team_id: UUID, name: str) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestra.engine.context import Context
+from orchestra.engine.context import LIMIT, Context, Postponed
 from orchestra.engine.definition import is_too_deep
 from orchestra.engine.expressions import is_true, render
 from orchestra.engine.limits import JSON_DEPTH, OUTPUT_BYTES
 from orchestra.engine.nodes import Kind, kind
 from orchestra.engine.nodes.base import Spent
-from orchestra.engine.outcome import Done, Failed, Outcome, Skipped, Usage
+from orchestra.engine.outcome import Done, Failed, Outcome, Skipped, Suspend, Usage
 from orchestra.engine.plan import ERROR, INLINE, OUT
 from orchestra.engine.policy import retry_delay
 from orchestra.errors import BadOutput, ExpressionError, NodeFailure, Permanent
@@ -63,8 +63,10 @@ async def attempt(
         if isinstance(outcome, Failed):
             return _final(context, outcome, has_error_edge)
         return _checked(outcome)
+    except Postponed as postponed:
+        return Suspend(LIMIT + postponed.limit, due_in=postponed.seconds)
     except Spent as spent:
-        return _failed(context, spent.failure, has_error_edge, random, spent.usage)
+        return _failed(context, spent.failure, has_error_edge, random, spent.usage, spent.details)
     except NodeFailure as error:
         return _failed(context, error, has_error_edge, random)
     except Exception as error:
@@ -77,7 +79,8 @@ async def attempt(
 
 async def _within_time(found: Kind, context: Context, run: Run) -> Outcome:
     """Run the kind; what runs past the node's timeout is cancelled and fails as the kind's timeout error."""
-    seconds = None if found.queue == INLINE else context.node.timeout
+    keeps_time = found.queue == INLINE or found.keeps_time or bool(context.node.effect)
+    seconds = None if keeps_time else context.node.timeout
     settings = _settings(found, context)
     if seconds is None:
         return await run(context, settings)
@@ -104,8 +107,9 @@ def _failed(
     has_error_edge: bool,
     random: Callable[[], float],
     usage: Usage | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> Failed:
-    failed = Failed(error=error.as_json(), usage=usage)
+    failed = Failed(error={**error.as_json(), **(details or {})}, usage=usage)
     delay = retry_delay(context.node.retry, context.attempt, error, random)
     if delay is not None:
         return replace(failed, retry_after=delay)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestra.engine.plan import OUT, Plan, Segment, Tree, Unit
+from orchestra.engine.plan import OUT, UNDO, Plan, Segment, Tree, Unit
 
 _NAMES = {"series": "chain", "parallel": "group"}
 
@@ -81,7 +81,9 @@ def _lines(plan: Plan, title: str) -> Iterator[str]:
         yield from _tree_lines(plan, unit.tree, "    ")
     for name, body in plan.bodies.items():
         yield ""
-        yield from _lines(body, f"Body of {name}, once per item")
+        is_undo = name.endswith(UNDO)
+        title = f"Compensation of {name.removesuffix(UNDO)}" if is_undo else f"Body of {name}, once per item"
+        yield from _lines(body, title)
 
 
 def _summary(counts: Mapping[str, int]) -> str:

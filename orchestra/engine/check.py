@@ -20,6 +20,9 @@ from orchestra.errors import Problem
 _DEFINITION = prepared(SCHEMA)
 _BODY = prepared(BODY)
 
+MCP = "mcp:"
+"""How the names of MCP servers' tools begin."""
+
 Functions = Mapping[str, Mapping[str, Any]]
 
 
@@ -63,7 +66,7 @@ def _size_problems(definition: Mapping[str, Any]) -> list[Problem]:
                 edges += len(needs) if isinstance(needs, list) else 0
                 settings = node.get("settings")
                 body = settings.get("body") if isinstance(settings, dict) else None
-                stack.extend([body] if isinstance(body, dict) else [])
+                stack.extend(inner for inner in (body, node.get("compensate")) if isinstance(inner, dict))
     problems = []
     if nodes > NODES:
         problems.append(Problem("nodes", "too_many_nodes", f"There are {nodes} nodes; {NODES} are allowed."))
@@ -74,25 +77,42 @@ def _size_problems(definition: Mapping[str, Any]) -> list[Problem]:
 
 def _graphs(graph: Graph) -> Iterator[Graph]:
     yield graph
-    for body in graph.bodies.values():
+    for body in graph.inner:
         yield from _graphs(body)
 
 
 def _body_of(graph: Graph) -> Any:
     outer = graph.outer
-    return outer.vertices[graph.owner].settings["body"] if outer is not None else {}
+    if outer is None:
+        return {}
+    owner = outer.vertices[graph.owner]
+    return owner.raw["compensate"] if graph.is_undo else owner.kind.body_of(owner.settings)
 
 
 def _check_functions(graph: Graph, functions: Functions, report: Report) -> None:
     for vertex in graph.vertices.values():
-        if vertex.kind.name != "function" or not vertex.is_sound:
+        setting = vertex.kind.calls
+        if not setting or not vertex.is_sound:
             continue
-        name = vertex.settings["name"]
-        if name in functions:
-            _check_arguments(vertex, functions[name], report)
+        path, named = f"{vertex.path}.settings.{setting}", vertex.settings.get(setting, ())
+        if isinstance(named, str):
+            if _is_function(named, path, functions, report):
+                _check_arguments(vertex, functions[named], report)
         else:
-            message = f"There is no function “{name[:80]}” in this installation."
-            report.unknown(f"{vertex.path}.settings.name", "unknown_function", message, name, functions)
+            for index, name in enumerate(named):
+                _is_function(name, f"{path}[{index}]", functions, report)
+
+
+def _is_function(name: str, path: str, functions: Functions, report: Report) -> bool:
+    if name in functions:
+        return True
+    if name.startswith(MCP):
+        message = "Tools of MCP servers are not available yet: name a registered function."
+        report.add(path, "not_available_yet", message)
+    else:
+        message = f"There is no function “{name[:80]}” in this installation."
+        report.unknown(path, "unknown_function", message, name, functions)
+    return False
 
 
 def _check_arguments(vertex: Vertex, schema: Mapping[str, Any], report: Report) -> None:

@@ -57,6 +57,8 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
 
 
 def _node_to_json(node: PlanNode) -> dict[str, Any]:
+    """What is seldom set is left out when it is not, so that plans stay small and older ones can be read."""
+    seldom = {"cache": node.cache, "effect": node.effect}
     return {
         "id": node.id,
         "kind": node.kind,
@@ -72,6 +74,7 @@ def _node_to_json(node: PlanNode) -> dict[str, Any]:
         "priority": node.priority,
         "reads": _reads_to_json(node.reads),
         "segment": node.segment,
+        **{name: value for name, value in seldom.items() if value},
     }
 
 
@@ -91,6 +94,8 @@ def _node_from_json(data: Mapping[str, Any]) -> PlanNode:
         priority=data["priority"],
         reads=_reads_from_json(data["reads"]),
         segment=data["segment"],
+        cache=data.get("cache", 0.0),
+        effect=data.get("effect", ""),
     )
 
 

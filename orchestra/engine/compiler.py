@@ -12,7 +12,7 @@ from orchestra.engine.graph import Graph, Vertex
 from orchestra.engine.limits import UNIT_SEGMENTS
 from orchestra.engine.names import reads_of, texts_of, walk
 from orchestra.engine.nodes import item
-from orchestra.engine.plan import ITEM, OUT, Edge, Join, Plan, PlanNode, Retry
+from orchestra.engine.plan import ITEM, OUT, UNDO, Edge, Join, Plan, PlanNode, Retry
 from orchestra.engine.progress import decides_early
 from orchestra.engine.schema import PRIORITIES
 from orchestra.engine.segments import find_segments
@@ -59,7 +59,10 @@ def _plan(graph: Graph, defaults: Mapping[str, Any], unit_size: int) -> Plan:
         units=find_units(nodes, segments, unit_size),
         output=graph.output,
         output_reads=reads_of(graph, walk(graph.output, "")),
-        bodies={name: _plan(body, defaults, 1) for name, body in graph.bodies.items()},
+        bodies={
+            **{name: _plan(body, defaults, 1) for name, body in graph.bodies.items()},
+            **{f"{name}{UNDO}": _plan(body, defaults, 1) for name, body in graph.undos.items()},
+        },
     )
 
 
@@ -83,6 +86,8 @@ def _node(graph: Graph, vertex: Vertex, defaults: Mapping[str, Any]) -> PlanNode
         priority=PRIORITIES[priority] if isinstance(priority, str) else priority,
         reads=reads_of(graph, texts_of(vertex)),
         segment=0,
+        cache=float(raw.get("cache", 0)),
+        effect=raw.get("effect", ""),
     )
 
 

@@ -10,6 +10,19 @@ from orchestra.engine.plan import PlanNode
 from orchestra.llm.client import ModelTarget
 
 
+class Postponed(Exception):
+    """A limit keeps the attempt from beginning; it is begun again after so many seconds, at no cost to its attempts."""
+
+    def __init__(self, limit: str, seconds: float) -> None:
+        super().__init__(limit)
+        self.limit = limit
+        self.seconds = seconds
+
+
+LIMIT = "limit:"
+"""Begins what a postponed node run waits for: `limit:requests:main` (limit, connection)."""
+
+
 class HttpClient(Protocol):
     """The guarded outbound client (`orchestra.net`)."""
 
@@ -71,6 +84,20 @@ class Context(Protocol):
 
         Raises BadCredentials, ModelRefused (unknown agent or connection, with the names that exist).
         """
+
+    async def check_budget(self, spent: float = 0.0) -> None:
+        """Return if a paid call may be made after this attempt has spent that much.
+
+        Raises CostLimit when the run's limit is reached.
+        """
+
+    async def check_assignees(self, assignees: Sequence[str], quorum: int) -> None:
+        """See that those who are to decide exist and are enough. Raises NobodyToDecide."""
+
+    async def start_child(
+        self, workflow: str, version: int | None, given: Mapping[str, Any], *, is_part: bool
+    ) -> Mapping[str, Any]:
+        """Start a child run once, whatever the number of attempts; return `{run, number}`. Raises ChildNotStarted."""
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """Call a registered function in a thread. Raises ToolFailed, ToolTimeout."""

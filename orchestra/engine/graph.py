@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from orchestra.engine.limits import BODY_DEPTH
 from orchestra.engine.nodes import KINDS, Kind
 from orchestra.engine.plan import ERROR, OUT, Edge, Join
@@ -14,7 +16,8 @@ from orchestra.engine.report import Report
 from orchestra.engine.schemas import find_value_problems, prepared
 
 _CYCLE_NAMES = 20
-_CHECKERS = {name: prepared(kind.schema) for name, kind in KINDS.items()}
+_checkers: dict[int, tuple[Kind, Draft202012Validator]] = {}
+"""By identity of the kind, which is kept so that no other can have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Graph:
     owner: str = ""
     """Node id, in `outer`, of the node whose body this is."""
     output: Any = None
+    alias: str = ""
+    """Where the settings of the only node stand in the definition, when nobody wrote this body."""
     notes: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
     """Ids of nodes whose kind is unknown or not available: nothing is said about who refers to them."""
@@ -53,18 +58,38 @@ class Graph:
     order: tuple[str, ...] = ()
     has_cycle: bool = False
     bodies: dict[str, Graph] = field(default_factory=dict)
+    undos: dict[str, Graph] = field(default_factory=dict)
+    """Compensations, by the node that they undo."""
+    is_undo: bool = False
+    """This is the compensation of `owner`."""
+
+    @property
+    def inner(self) -> tuple[Graph, ...]:
+        return (*self.bodies.values(), *self.undos.values())
+
+    @property
+    def is_undoing(self) -> bool:
+        """Whether this is a compensation or a body in one."""
+        return self.is_undo or (self.outer is not None and self.outer.is_undoing)
 
     def node_path(self, node: str) -> str:
-        return f"{self.path}nodes.{node}"
+        return self.alias or f"{self.path}nodes.{node}"
 
 
 def read_graph(
-    raw: Mapping[str, Any], report: Report, *, path: str = "", outer: Graph | None = None, owner: str = ""
+    raw: Mapping[str, Any],
+    report: Report,
+    *,
+    path: str = "",
+    outer: Graph | None = None,
+    owner: str = "",
+    is_undo: bool = False,
+    alias: str = "",
 ) -> Graph:
     """Return the graph of a definition or body, bodies included; what is wrong goes to the report."""
     nodes = raw.get("nodes")
     entries = nodes if isinstance(nodes, Mapping) else {}
-    graph = Graph(path, {}, outer, owner, output=raw.get("output"))
+    graph = Graph(path, {}, outer, owner, output=raw.get("output"), is_undo=is_undo, alias=alias)
     notes: set[str] = set()
     broken: set[str] = set()
     for name in sorted(entries):
@@ -84,6 +109,7 @@ def read_graph(
         graph.incoming[vertex.id] = tuple(_read_edges(graph, vertex, report))
     _sort(graph, report)
     _read_bodies(graph, report)
+    _read_undos(graph, report)
     return graph
 
 
@@ -108,7 +134,7 @@ def _read_vertex(graph: Graph, name: str, raw: Any, report: Report) -> Vertex | 
         message = f"Nodes of the kind “{kind.name}” are not available yet."
         report.add(f"{path}.kind", "kind_not_available", message)
         return None
-    _refuse_later_fields(path, raw, report)
+    _check_care(path, raw, kind, report)
     settings = raw.get("settings", {})
     is_sound = isinstance(settings, Mapping) and _check_settings(kind, settings, f"{path}.settings", report)
     return Vertex(
@@ -123,11 +149,17 @@ def _read_vertex(graph: Graph, name: str, raw: Any, report: Report) -> Vertex | 
     )
 
 
-def _refuse_later_fields(path: str, raw: Mapping[str, Any], report: Report) -> None:
-    if raw.get("compensate") is not None:
-        report.add(f"{path}.compensate", "not_available_yet", "Compensation is not available yet.")
-    if raw.get("cache"):
-        report.add(f"{path}.cache", "not_available_yet", "Caching of results is not available yet.")
+def _check_care(path: str, raw: Mapping[str, Any], kind: Kind, report: Report) -> None:
+    if raw.get("cache") and not kind.works:
+        message = f"Results of the kind “{kind.name}” cannot be cached: only of kinds that work in one go."
+        report.add(f"{path}.cache", "bad_value", message)
+    if raw.get("effect") and not kind.acts:
+        acting = ", ".join(name for name, known in KINDS.items() if known.acts)
+        message = f"The kind “{kind.name}” has no effect of its own to repeat; these have: {acting}."
+        report.add(f"{path}.effect", "bad_value", message)
+    elif raw.get("effect") and raw.get("cache"):
+        message = "An effect that has to happen cannot be taken from the cache: leave out one of the two."
+        report.add(f"{path}.cache", "bad_value", message)
 
 
 def _check_settings(kind: Kind, settings: Mapping[str, Any], path: str, report: Report) -> bool:
@@ -136,12 +168,18 @@ def _check_settings(kind: Kind, settings: Mapping[str, Any], path: str, report: 
         message = f"“{name}” of the kind “{kind.name}” is not available yet."
         report.add(f"{path}.{name}", "not_available_yet", message)
     rest = {name: value for name, value in settings.items() if name not in late}
-    found = [] if late and kind.has_body else find_value_problems(_CHECKERS[kind.name], rest, path)
+    found = [] if late and kind.has_body else find_value_problems(_checker(kind), rest, path)
     report.extend(found)
     if found or late:
         return False
     report.extend(kind.find_problems(settings, path))
     return True
+
+
+def _checker(kind: Kind) -> Draft202012Validator:
+    if id(kind) not in _checkers:
+        _checkers[id(kind)] = (kind, prepared(kind.schema))
+    return _checkers[id(kind)][1]
 
 
 def _read_join(raw: Any) -> Join:
@@ -276,11 +314,30 @@ def _read_bodies(graph: Graph, report: Report) -> None:
     for vertex in graph.vertices.values():
         if not vertex.kind.has_body:
             continue
-        body = vertex.settings.get("body")
+        body = vertex.kind.body_of(vertex.settings)
         path = f"{vertex.path}.settings.body"
         if not isinstance(body, Mapping):
             continue
         if depth_of(graph) >= BODY_DEPTH:
             report.add(path, "too_deep", f"Bodies may be nested {BODY_DEPTH} deep at most.")
             continue
-        graph.bodies[vertex.id] = read_graph(body, report, path=f"{path}.", outer=graph, owner=vertex.id)
+        alias = "" if "body" in vertex.settings else vertex.path
+        graph.bodies[vertex.id] = read_graph(
+            body, report, path=f"{path}.", outer=graph, owner=vertex.id, alias=alias
+        )
+
+
+def _read_undos(graph: Graph, report: Report) -> None:
+    for vertex in graph.vertices.values():
+        raw = vertex.raw.get("compensate")
+        path = f"{vertex.path}.compensate"
+        if not isinstance(raw, Mapping):
+            continue
+        if graph.is_undoing:
+            report.add(path, "bad_value", "What undoes something cannot be undone itself.")
+        elif depth_of(graph) >= BODY_DEPTH:
+            report.add(path, "too_deep", f"Bodies may be nested {BODY_DEPTH} deep at most.")
+        else:
+            graph.undos[vertex.id] = read_graph(
+                raw, report, path=f"{path}.", outer=graph, owner=vertex.id, is_undo=True
+            )

@@ -17,6 +17,8 @@ TEXT_CHARACTERS = 1 << 20
 FUEL = 500_000
 """Instructions of one render."""
 OUTPUT_BYTES = 1 << 20
+TOOL_BYTES = 256 * 1024
+"""What one call of a tool may return."""
 ITEMS = 10_000
 SEGMENT_NODES = 64
 UNIT_SEGMENTS = 32

@@ -15,6 +15,7 @@ from orchestra.engine.schemas import place
 
 RUN_FIELDS = ("id", "started_at", "number")
 RESULT_FIELDS = ("output", "status", "error")
+_FIELDS = {"run": RUN_FIELDS, "loop": ("index", "value")}
 _OUTER = ("inputs", "vars", "nodes", "run", "env")
 
 
@@ -25,6 +26,8 @@ class Text:
     path: str
     value: str
     is_bare: bool = False
+    more: tuple[str, ...] = ()
+    """Names in scope here beside those of the graph."""
 
 
 def texts_of(vertex: Vertex) -> Iterator[Text]:
@@ -33,7 +36,7 @@ def texts_of(vertex: Vertex) -> Iterator[Text]:
         settings = {name: value for name, value in vertex.settings.items() if name not in vertex.kind.raw}
         yield from walk(settings, f"{vertex.path}.settings")
         for where, expression in vertex.kind.conditions(vertex.settings):
-            yield Text(f"{vertex.path}.settings.{where}", expression, is_bare=True)
+            yield Text(f"{vertex.path}.settings.{where}", expression, True, vertex.kind.body_names)
     if vertex.when is not None:
         yield Text(f"{vertex.path}.when", vertex.when, is_bare=True)
     on_error = vertex.raw.get("on_error")
@@ -75,6 +78,16 @@ def _find(graph: Graph, name: str) -> tuple[int, Graph | None]:
     return (level, here) if here is not None else (0, None)
 
 
+def body_names(graph: Graph) -> tuple[str, ...]:
+    """Return the names that the bodies around a graph's nodes put in scope, the innermost first."""
+    found: list[str] = []
+    while graph.outer is not None:
+        if not graph.is_undo:
+            found.extend(graph.outer.vertices[graph.owner].kind.body_names)
+        graph = graph.outer
+    return tuple(dict.fromkeys(found))
+
+
 class NameCheck:
     """Checks names against one definition; `precedence` by path of graph."""
 
@@ -94,7 +107,7 @@ class NameCheck:
                 self._check(graph, text, vertex)
         for text in walk(graph.output, f"{graph.path}output"):
             self._check(graph, text, None)
-        for body in graph.bodies.values():
+        for body in graph.inner:
             self.check_graph(body)
 
     def _check(self, graph: Graph, text: Text, reader: Vertex | None) -> None:
@@ -103,10 +116,10 @@ class NameCheck:
         problems = check(text.value, text.path, is_bare=text.is_bare)
         self._report.extend(problems)
         for name in () if problems else sorted(names_read(text.value, is_bare=text.is_bare)):
-            self._check_name(graph, text.path, name.split("."), reader)
+            self._check_name(graph, text, name.split("."), reader)
 
-    def _check_name(self, graph: Graph, path: str, steps: list[str], reader: Vertex | None) -> None:
-        known = _OUTER if graph.outer is None else (*_OUTER, "item", "index")
+    def _check_name(self, graph: Graph, text: Text, steps: list[str], reader: Vertex | None) -> None:
+        path, known = text.path, tuple(dict.fromkeys((*_OUTER, *body_names(graph), *text.more)))
         if steps[0] not in known:
             message = f"“{steps[0]}” is not in scope here; there are {', '.join(known)}."
             self._report.unknown(path, "unknown_name", message, steps[0], known)
@@ -116,8 +129,8 @@ class NameCheck:
             self._check_key(path, "inputs", steps[1:], self._inputs)
         elif steps[0] == "vars":
             self._check_key(path, "vars", steps[1:], self._variables)
-        elif steps[0] == "run":
-            self._check_key(path, "run", steps[1:], RUN_FIELDS)
+        elif steps[0] in _FIELDS:
+            self._check_key(path, steps[0], steps[1:], _FIELDS[steps[0]])
 
     def _check_key(self, path: str, owner: str, steps: list[str], known: tuple[str, ...]) -> None:
         if steps and steps[0] not in known:
@@ -159,11 +172,12 @@ class NameCheck:
 
     def _check_order(self, graph: Graph, path: str, name: str, level: int, reader: Vertex | None) -> None:
         here, by = graph, reader.id if reader is not None else ""
+        has_ended = False
         for _ in range(level):
-            by = here.owner
+            by, has_ended = here.owner, here.is_undo
             if here.outer is not None:
                 here = here.outer
-        if not by or here.has_cycle:
+        if not by or here.has_cycle or (name == by and has_ended):
             return
         precedence = self._precedence[here.path]
         if name == by:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from orchestra.engine.plan import OUT
@@ -34,6 +35,8 @@ class Done:
     output: Any = None
     ports: tuple[str, ...] = (OUT,)
     usage: Usage | None = None
+    is_cached: bool = False
+    """Whether this is the result of earlier work, which cost nothing now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +72,27 @@ class Expand:
 
 
 @dataclass(frozen=True, slots=True)
+class Iterate:
+    """A loop opens its next scope, number `index` from 0, on a value."""
+
+    index: int
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Suspend:
-    """The node waits for the world: a person, a time (`due_in` seconds), a signal. It holds nothing meanwhile."""
+    """The node waits for the world: a person, a time, a signal. It holds nothing meanwhile.
+
+    It ends by itself (`Kind.on_due`) after `due_in` seconds or at `due_at`; with neither it waits for ever.
+    """
 
     waiting_for: str
     due_in: float | None = None
+    due_at: datetime | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-Outcome = Done | Skipped | Failed | Expand | Suspend
+Outcome = Done | Skipped | Failed | Expand | Iterate | Suspend
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Vocabulary. A *node id* is a key of one graph. A *scope* is one instance of a gr
 `views[2]` the third item of the map `views`, `views[2].inner[0]` an item inside that item. A *path* names one
 node run: scope and node id (`views[2].draft`; at the top just `outline`). A body's plan ends in an implicit node
 `ITEM`, whose path is the scope itself (`views[2]`): it settles when the body has settled,
-and its output is the item's value.
+and its output is the item's value. The compensation of a node run `pay` has the scope `pay$undo[0]`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from typing import Any, Literal
 PLAN_FORMAT = 1
 ITEM = "$item"
 """Node id of the implicit last node of a map (or loop) body, kind `item`, join `done`."""
+
+UNDO = "$undo"
+"""What the key of a compensation's plan in `Plan.bodies` adds to its node's id, and its scope to its node's path."""
 
 OUT = "out"
 """The port a node takes when it succeeds and its kind has no ports of its own."""
@@ -86,6 +89,10 @@ class PlanNode:
     """What `settings` and `when` read, sorted."""
     segment: int
     """Index into `Plan.segments`."""
+    cache: float = 0.0
+    """Seconds for which a result may be reused."""
+    effect: Literal["", "once"] = ""
+    """`once`: an effect that may have happened is not repeated without asking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """One graph, compiled. `bodies` holds a plan per map node of this graph, by node id."""
+    """One graph, compiled.
+
+    `bodies` holds a plan per map node of this graph, by node id, and one per compensation, by node id and `UNDO`.
+    """
 
     nodes: Mapping[str, PlanNode]
     """In topological order."""
@@ -149,6 +159,29 @@ class Plan:
         return tuple(node.id for node in self.nodes.values() if not node.needs)
 
     @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Every kind of node that a run of this plan may meet, bodies included."""
+        own = frozenset(node.kind for node in self.nodes.values())
+        return own.union(*(body.kinds for body in self.bodies.values()))
+
+    @cached_property
+    def undone_nodes(self) -> frozenset[str]:
+        """Ids of the nodes that have a compensation, bodies included."""
+        own = frozenset(name.removesuffix(UNDO) for name in self.bodies if name.endswith(UNDO))
+        return own.union(*(body.undone_nodes for body in self.bodies.values()))
+
+    @property
+    def has_undo(self) -> bool:
+        """Whether a run of this plan may have something to undo."""
+        return bool(self.undone_nodes)
+
+    @cached_property
+    def has_effects(self) -> bool:
+        """Whether a run of this plan may meet a node with `effect: once`, bodies included."""
+        own = any(node.effect for node in self.nodes.values())
+        return own or any(body.has_effects for body in self.bodies.values())
+
+    @cached_property
     def handles_errors(self) -> frozenset[str]:
         """Nodes with an edge from their `error` port."""
         return frozenset(e.source for n in self.nodes.values() for e in n.needs if e.port == ERROR)
@@ -172,6 +205,15 @@ class Plan:
                 plan = plan.bodies[part.partition("[")[0]]
         return plan
 
+    def innermost(self, scope: str, kind: str) -> str:
+        """Return the innermost scope, this one or one around it, that a node of this kind opened; empty: none."""
+        while scope:
+            owner, _ = owner_of(scope)
+            if not owner.endswith(UNDO) and self.node_at(owner).kind == kind:
+                return scope
+            scope = outer_scope(scope)
+        return ""
+
     def paths_after(self, path: str) -> list[str]:
         """Return the paths that the end of a node run touches first: its successors, or the map around an item."""
         scope, node = split_path(path)
@@ -189,6 +231,11 @@ def path_of(scope: str, node: str) -> str:
     if node == ITEM:
         return scope
     return f"{scope}.{node}" if scope else node
+
+
+def undo_scope(path: str) -> str:
+    """Return the scope in which a node run's compensation runs: `pay$undo[0]` for `pay`."""
+    return f"{path}{UNDO}[0]"
 
 
 def split_path(path: str) -> tuple[str, str]:

@@ -78,6 +78,11 @@ def settle(plan: Plan, arrivals: Sequence[Arrival], load: Load) -> Progress:
     return Progress(tuple(state.ready), tuple(state.skipped), state.changed())
 
 
+def is_met(join: Join, live: int, edges: int) -> bool:
+    """Say whether a join whose edges have all settled, `live` of them live, lets its node run."""
+    return _decide(join, _Tally(0, live, is_decided=False), edges) is _Verdict.READY
+
+
 @dataclass(slots=True)
 class _Tally:
     unsettled: int

@@ -98,13 +98,22 @@ NODE: dict[str, Any] = {
                 },
             ],
         },
-        "compensate": {"title": "Compensate"},
+        "compensate": {
+            "type": "object",
+            "title": "Compensate",
+            "description": "A body (`nodes`, `output`) that undoes the node when the run fails or is cancelled.",
+        },
         "priority": {
             "title": "Priority",
             "enum": [*PRIORITIES, *Priority.ALL],
         },
         "queue": {"title": "Queue", "enum": list(QUEUES)},
-        "cache": {"type": "number", "title": "Cache (s)", "minimum": 0, "default": 0},
+        "cache": {"type": "number", "title": "Cache (s)", "minimum": 0, "maximum": 31_536_000, "default": 0},
+        "effect": {
+            "title": "Effect",
+            "description": "once: an effect that may have happened is not repeated, a person is asked.",
+            "enum": ["once"],
+        },
         "ui": {"type": "object", "title": "On the canvas"},
     },
 }

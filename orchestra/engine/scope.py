@@ -29,14 +29,24 @@ def scope_for(
     env: Mapping[str, Any],
     item: Any = None,
     index: int | None = None,
+    loop: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the scope of a node: `inputs`, `vars`, `run`, `env`, `nodes`, and `item`, `index` inside a body.
+    """Return the scope of a node: `inputs`, `vars`, `run`, `env`, `nodes`, and what the bodies around it add.
 
     `results` holds what `node.reads` names; what is missing reads as pending. `run` is `{id, started_at, number}`.
-    `item` and `index` belong to the innermost body around the node; `index` None: the node is not in one.
+    `item` and `index` belong to the innermost map around the node (`index` None: there is none), `loop`, which is
+    `{index, value}`, to the innermost loop.
     """
     return reading_scope(
-        node.reads, results, inputs=inputs, variables=variables, run=run, env=env, item=item, index=index
+        node.reads,
+        results,
+        inputs=inputs,
+        variables=variables,
+        run=run,
+        env=env,
+        item=item,
+        index=index,
+        loop=loop,
     )
 
 
@@ -50,6 +60,7 @@ def reading_scope(
     env: Mapping[str, Any],
     item: Any = None,
     index: int | None = None,
+    loop: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the scope for given reads, such as `Plan.output_reads`; otherwise as `scope_for`."""
     scope: dict[str, Any] = {
@@ -62,6 +73,8 @@ def reading_scope(
     if index is not None:
         scope["item"] = item
         scope["index"] = index
+    if loop is not None:
+        scope["loop"] = loop
     return scope
 
 

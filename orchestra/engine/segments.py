@@ -16,7 +16,7 @@ def find_segments(nodes: Mapping[str, PlanNode]) -> tuple[Segment, ...]:
     """Return the segments of a graph whose nodes are in topological order; every node is in exactly one.
 
     Two neighbours share a segment when each is the other's only neighbour on that side, their queues and
-    priorities agree (inline kinds agree with any queue), and the first does not end its segment as a map does.
+    priorities agree (inline kinds agree with any queue), and the first does not end its segment as maps and waits do.
     """
     following: dict[str, set[str]] = {name: set() for name in nodes}
     sources: dict[str, set[str]] = {}
@@ -47,7 +47,7 @@ def _stretch(
         last = nodes[stretch[-1]]
         (name,) = following[last.id]
         node = nodes[name]
-        if len(sources[name]) > 1 or kind(last.kind).has_body or node.priority != last.priority:
+        if len(sources[name]) > 1 or kind(last.kind).ends_unit or node.priority != last.priority:
             break
         if INLINE not in {queue, node.queue} and node.queue != queue:
             break

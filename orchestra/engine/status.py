@@ -46,6 +46,7 @@ class EventType(StrEnum):
     RUN_WAITING = "run.waiting"
     RUN_PAUSED = "run.paused"
     RUN_RESUMED = "run.resumed"
+    RUN_UNDOING = "run.undoing"
     RUN_SUCCEEDED = "run.succeeded"
     RUN_FAILED = "run.failed"
     RUN_CANCELLED = "run.cancelled"
@@ -57,6 +58,10 @@ class EventType(StrEnum):
     NODE_FAILED = "node.failed"
     NODE_SKIPPED = "node.skipped"
     NODE_CANCELLED = "node.cancelled"
+    APPROVAL_REQUESTED = "approval.requested"
+    APPROVAL_DECIDED = "approval.decided"
+    SIGNAL_RECEIVED = "signal.received"
+    EFFECT_DECIDED = "effect.decided"
     USAGE_RECORDED = "usage.recorded"
 
 

@@ -23,13 +23,13 @@ def find_units(
 ) -> tuple[Unit, ...]:
     """Return the units of a graph, in the order of their first segments; every segment is in exactly one.
 
-    A unit holds at most `unit_size` segments; with 1 every segment is its own. A segment that ends in a map is
-    alone. A segment whose join can be decided before all its sources have ended is the only start of its unit.
+    A unit holds at most `unit_size` segments; with 1 every segment is its own. A segment that ends in a map or
+    a wait is alone. One whose join can be decided before all its sources have ended is the only start of its unit.
     """
     sources = _sources(nodes, segments)
     early = {number for number, found in enumerate(segments) if decides_early(nodes[found.nodes[0]])}
     order = order_of([() if number in early else found for number, found in enumerate(sources)])
-    alone = {number for number, found in enumerate(segments) if kind(nodes[found.nodes[-1]].kind).has_body}
+    alone = {number for number, found in enumerate(segments) if kind(nodes[found.nodes[-1]].kind).ends_unit}
     cutter = _Cutter(order, _bits(alone), _bits(early), unit_size)
     cutter.cut()
     units = []

@@ -60,7 +60,8 @@ async def ask(
     """Ask the targets in order until one answers; `on_text` gets the text as it arrives.
 
     The next target is tried after MOVE_ON errors. With `request.schema` the answer's JSON is checked and
-    asked for again, with the problems, up to REASKS times. When text of a failed try was shown, a line in
+    asked for again, with the problems, up to REASKS times; an answer that asks for tools is given back
+    unchecked. When text of a failed try was shown, a line in
     brackets separates it from the next one. `request.timeout` bounds each call. When all fail, a transient
     error wins over a permanent one, so that the retry policy has its chance.
     Raises NodeFailure; BadOutput when the JSON never fits.
@@ -89,7 +90,7 @@ async def _ask_one(
     messages = with_system(request.messages, target.system)
     for round_number in range(REASKS + 1):
         text, finish = await _call(target, _prepared(request, target, messages, tally), screen, tally)
-        data, problems = _checked(text, finish, validator)
+        data, problems = _checked(text, finish, None if finish.tool_calls else validator)
         if not problems:
             return Answer(
                 text=text,
@@ -101,6 +102,7 @@ async def _ask_one(
                 cost=tally.cost,
                 connection=target.connection,
                 history=tuple(tally.history),
+                tool_calls=finish.tool_calls,
             )
         tally.history.append(f"{target.connection}/{target.model}: bad_output: {'; '.join(problems)}")
         if round_number < REASKS:

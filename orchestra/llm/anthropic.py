@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from orchestra.errors import ModelUnavailable
-from orchestra.llm.client import Chunk, Finish, Message, ModelRequest, TextDelta
+from orchestra.llm.calls import CallBuilder
+from orchestra.llm.client import Chunk, Finish, Message, ModelRequest, TextDelta, ToolCall
 from orchestra.llm.provider import UNSUPPORTED, ProviderClient, StreamReader, cut
 from orchestra.llm.sse import ServerEvent
 from orchestra.llm.structured import with_instructions
@@ -21,7 +22,8 @@ REASONS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", 
 class AnthropicClient(ProviderClient):
     """Messages at `<base URL>/messages`; the base URL ends in `/v1`.
 
-    A schema of an object is asked for through a forced tool whose input is the answer; another one in words.
+    A schema of an object is asked for through a forced tool whose input is the answer; another one, and any beside
+    tools of the request, in words.
     """
 
     path: ClassVar[str] = "/messages"
@@ -52,14 +54,21 @@ class AnthropicClient(ProviderClient):
         if as_tool:
             tool = {"name": ANSWER_TOOL, "description": "Give the answer.", "input_schema": request.schema}
             body |= {"tools": [tool], "tool_choice": {"type": "tool", "name": ANSWER_TOOL}}
+        if request.tools:
+            body["tools"] = [
+                {"name": spec.name, "description": spec.description, "input_schema": spec.schema}
+                for spec in request.tools
+            ]
         return body
 
     def reader(self, request: ModelRequest) -> StreamReader:
-        return _Reader()
+        return _Reader(has_tools=bool(request.tools))
 
 
 class _Reader(StreamReader):
-    def __init__(self) -> None:
+    def __init__(self, *, has_tools: bool) -> None:
+        self._has_tools = has_tools
+        self._calls = CallBuilder()
         self._reason = ""
         self._model = ""
         self._input = 0
@@ -68,8 +77,10 @@ class _Reader(StreamReader):
     def take(self, event: ServerEvent, value: dict[str, Any]) -> list[Chunk]:
         kind = value.get("type")
         if kind == "content_block_delta":
-            return _texts(value.get("delta"))
-        if kind == "message_start":
+            return self._piece(value)
+        if kind == "content_block_start":
+            self._block(value)
+        elif kind == "message_start":
             message = value.get("message") or {}
             self._model = str(message.get("model") or "")
             self._count(message.get("usage"))
@@ -89,15 +100,32 @@ class _Reader(StreamReader):
         self.is_complete = True
         parts = [part for part in content if isinstance(part, Mapping)]
         texts = [str(part["text"]) for part in parts if part.get("type") == "text"]
-        texts += [json.dumps(part.get("input")) for part in parts if part.get("type") == "tool_use"]
+        for position, part in enumerate(parts):
+            if part.get("type") == "tool_use" and self._has_tools:
+                self._calls.begin(position, str(part.get("id") or ""), str(part.get("name") or ""))
+                self._calls.extend(position, json.dumps(part.get("input") or {}))
+            elif part.get("type") == "tool_use":
+                texts.append(json.dumps(part.get("input")))
         return [TextDelta(text) for text in texts]
 
     def finish(self) -> Chunk:
         if not self.is_complete:
             raise cut()
-        return Finish(
-            REASONS.get(self._reason, self._reason or "stop"), self._input, self._output, self._model
-        )
+        reason = REASONS.get(self._reason, self._reason or "stop")
+        return Finish(reason, self._input, self._output, self._model, self._calls.built())
+
+    def _block(self, value: Mapping[str, Any]) -> None:
+        """Note the beginning of a call; without tools of the request a tool's input is the answer itself."""
+        block = value.get("content_block")
+        if self._has_tools and isinstance(block, Mapping) and block.get("type") == "tool_use":
+            self._calls.begin(value.get("index"), str(block.get("id") or ""), str(block.get("name") or ""))
+
+    def _piece(self, value: Mapping[str, Any]) -> list[Chunk]:
+        delta = value.get("delta")
+        if self._has_tools and isinstance(delta, Mapping) and delta.get("type") == "input_json_delta":
+            self._calls.extend(value.get("index"), str(delta.get("partial_json") or ""))
+            return []
+        return _texts(delta)
 
     def _count(self, usage: Any) -> None:
         if not isinstance(usage, Mapping):
@@ -117,23 +145,48 @@ def _texts(delta: Any) -> list[Chunk]:
 
 
 def _is_tool(request: ModelRequest) -> bool:
-    return request.schema is not None and request.schema.get("type") == "object"
+    return request.schema is not None and request.schema.get("type") == "object" and not request.tools
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Return the turns without the system's; the first one must be the user's."""
-    turns = [
-        {"role": one.role, "content": _content(one)} for one in messages if one.role in ("user", "assistant")
-    ]
+    turns: list[dict[str, Any]] = []
+    for one in messages:
+        if one.role in ("user", "assistant"):
+            turns.append({"role": one.role, "content": _content(one)})
+        elif one.role == "tool":
+            _add_result(turns, one)
     if not turns or turns[0]["role"] != "user":
         turns.insert(0, {"role": "user", "content": "Begin."})
     return turns
 
 
+def _add_result(turns: list[dict[str, Any]], message: Message) -> None:
+    """Add a tool's result; the results of one turn's calls stand together in the user's next turn."""
+    block = {"type": "tool_result", "tool_use_id": message.call_id, "content": message.content}
+    content = turns[-1]["content"] if turns else None
+    if isinstance(content, list) and content and content[-1]["type"] == "tool_result":
+        content.append(block)
+    else:
+        turns.append({"role": "user", "content": [block]})
+
+
 def _content(message: Message) -> str | list[dict[str, Any]]:
+    if message.tool_calls:
+        said = [{"type": "text", "text": message.content}] if message.content else []
+        return [*said, *(_call(call) for call in message.tool_calls)]
     if not message.images:
         return message.content
     return [*(_image(url) for url in message.images), {"type": "text", "text": message.content}]
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    try:
+        given = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        given = {}
+    given = given if isinstance(given, dict) else {}
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": given}
 
 
 def _image(url: str) -> dict[str, Any]:

@@ -6,14 +6,39 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from orchestra.llm.limits import NO_LIMITS, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool that a model may call: its name (letters, digits, `_`, `-`), what it does, its arguments' schema."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that a model asks for; `arguments` is JSON text as the model wrote it, so it may be broken."""
+
+    id: str
+    name: str
+    arguments: str
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn: role `system`, `user`, `assistant`; `images` are data URLs or https URLs."""
+    """One turn: role `system`, `user`, `assistant` or `tool`; `images` are data URLs or https URLs.
+
+    An assistant's turn may carry calls; a turn of the role `tool` is the result of the call `call_id`.
+    """
 
     role: str
     content: str
     images: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +53,7 @@ class ModelRequest:
     timeout: float | None = None
     idempotency_key: str = ""
     attempt: int = 1
+    tools: tuple[ToolSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +65,13 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of a complete answer. A stream that ends without it was cut."""
+    """The end of a complete answer, with the calls that the model asks for. A stream that ends without it was cut."""
 
     reason: str
     input_tokens: int
     output_tokens: int
     model: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 Chunk = TextDelta | Finish
@@ -75,6 +102,9 @@ class ModelTarget:
     """Defaults of the agent: temperature, max_tokens."""
     prices: tuple[float, float] | None = None
     """Money per million input and output tokens; None: looked up in the catalogue by model name."""
+    account: str = ""
+    """The account at the provider that `limits` belong to; targets with the same one share them."""
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +121,5 @@ class Answer:
     connection: str = ""
     history: Sequence[str] = ()
     """What happened on the way, for the curious: fallbacks taken, re-asks."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Calls that the model wants answered first; the text is then not its last word and was not checked."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from orchestra.errors import ModelRefused, ModelUnavailable
-from orchestra.llm.client import Chunk, Finish, Message, ModelRequest, TextDelta
+from orchestra.llm.calls import CallBuilder
+from orchestra.llm.client import Chunk, Finish, Message, ModelRequest, TextDelta, ToolSpec
 from orchestra.llm.provider import UNSUPPORTED, ProviderClient, StreamReader, cut
 from orchestra.llm.sse import ServerEvent
 from orchestra.llm.structured import with_instructions
@@ -48,6 +49,8 @@ class OpenAIClient(ProviderClient):
         if request.max_tokens is not None:
             is_new = HOST_WITH_NEW_LIMIT in self._base_url and "new_limit" not in without
             body["max_completion_tokens" if is_new else "max_tokens"] = request.max_tokens
+        if request.tools:
+            body["tools"] = [_tool(spec) for spec in request.tools]
         if request.schema is not None and not in_words:
             body["response_format"] = {
                 "type": "json_schema",
@@ -70,6 +73,7 @@ class _Reader(StreamReader):
         self._model = ""
         self._usage: dict[str, Any] = {}
         self._texts: list[str] = []
+        self._calls = CallBuilder()
 
     def read(self, event: ServerEvent, secret: str) -> list[Chunk]:
         if event.data == b"[DONE]":
@@ -101,9 +105,13 @@ class _Reader(StreamReader):
         return Finish(
             reason=self._reason or "stop",
             input_tokens=tokens_in if isinstance(tokens_in, int) else _tokens_in(self._request),
-            output_tokens=tokens_out if isinstance(tokens_out, int) else count_tokens("".join(self._texts)),
+            output_tokens=tokens_out if isinstance(tokens_out, int) else self._tokens_out(),
             model=self._model,
+            tool_calls=self._calls.built(),
         )
+
+    def _tokens_out(self) -> int:
+        return count_tokens("".join(self._texts) + self._calls.text())
 
     def _note(self, value: dict[str, Any]) -> None:
         usage, model = value.get("usage"), value.get("model")
@@ -117,6 +125,8 @@ class _Reader(StreamReader):
             return []
         if part.get("refusal"):
             raise ModelRefused(f"The model declines: {str(part['refusal'])[:300]}")
+        for position, call in enumerate(part.get("tool_calls") or ()):
+            self._calls.take(position, call)
         text = part.get("content")
         if not isinstance(text, str) or not text:
             return []
@@ -140,7 +150,20 @@ def is_strict(schema: Any) -> bool:
     return all(is_strict(value) for key, value in schema.items() if key not in ("enum", "const", "default"))
 
 
+def _tool(spec: ToolSpec) -> dict[str, Any]:
+    function = {"name": spec.name, "description": spec.description, "parameters": spec.schema}
+    return {"type": "function", "function": function}
+
+
 def _turn(message: Message) -> dict[str, Any]:
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.call_id, "content": message.content}
+    if message.tool_calls:
+        calls = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+        return {"role": message.role, "content": message.content or None, "tool_calls": calls}
     if not message.images:
         return {"role": message.role, "content": message.content}
     parts: list[dict[str, Any]] = [{"type": "text", "text": message.content}]

@@ -1,4 +1,4 @@
-"""Directives for the simulated model: `[[simulate latency=0.2 tps=80 fail=429,cut:1]]`, `[[answer …]]`.
+"""Directives for the simulated model: `[[simulate latency=0.2 tps=80 fail=429,cut:1]]`, `[[answer …]]`, `[[call …]]`.
 
 A directive with `model=name` holds for that model only.
 """
@@ -14,6 +14,7 @@ from orchestra.llm.client import Message
 
 DIRECTIVE = re.compile(r" ?\[\[simulate\b([^\]]{0,500})\]\]")
 ANSWER = "[[answer "
+CALL = "[[call "
 MAX_LATENCY = 600.0
 MAX_FAILURES = 50
 
@@ -24,13 +25,14 @@ class Script:
 
     `tps` None means 60–120, by the prompt; 0 means at once. Attempt n fails as `fail[n-1]` says (`ok` does
     not), and succeeds once the list is used up. `answers` are given instead of computed ones, one per re-ask,
-    the last one again after that.
+    the last one again after that. `calls` are (tool, arguments as JSON text), asked for before that, one a turn.
     """
 
     latency: float = 0.15
     tps: float | None = None
     fail: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
+    calls: tuple[tuple[str, str], ...] = ()
 
     def failure(self, attempt: int) -> str:
         """Return how this attempt (from 1) fails, empty when it does not."""
@@ -39,7 +41,8 @@ class Script:
 
     def answer(self, round_number: int) -> str | None:
         """Return the scripted answer of a round (0 is the first asking), None when it is to be computed."""
-        return self.answers[min(round_number, len(self.answers) - 1)] if self.answers else None
+        number = max(0, round_number - len(self.calls))
+        return self.answers[min(number, len(self.answers) - 1)] if self.answers else None
 
 
 def script_from(options: Mapping[str, Any], base: Script | None = None) -> Script:
@@ -56,6 +59,7 @@ def take_directives(
     """Return the messages without their directives, and the script with them applied, later ones winning."""
     script = base
     answers: list[str] = []
+    calls: list[str] = []
     cleaned: list[Message] = []
     for message in messages:
         if "[[" not in message.content:
@@ -63,21 +67,27 @@ def take_directives(
             continue
         for directive in DIRECTIVE.findall(message.content):
             script = _applied(directive, model, script)
-        text, found = _without_answers(DIRECTIVE.sub("", message.content))
-        if message.role != "assistant":
+        text, asked = _without(CALL, DIRECTIVE.sub("", message.content))
+        text, found = _without(ANSWER, text)
+        if message.role in ("system", "user"):
+            calls.extend(asked)
             answers.extend(found)
         cleaned.append(message if text == message.content else replace(message, content=text.strip()))
-    return tuple(cleaned), replace(script, answers=tuple(answers)) if answers else script
+    script = replace(script, answers=tuple(answers)) if answers else script
+    pairs = [one.partition(" ") for one in calls]
+    return tuple(cleaned), replace(
+        script, calls=tuple((p[0], p[2] or "{}") for p in pairs)
+    ) if pairs else script
 
 
-def _without_answers(text: str) -> tuple[str, list[str]]:
-    """Return the text without its `[[answer …]]` directives, each the rest of one line, and what they say."""
-    if ANSWER not in text:
+def _without(opening: str, text: str) -> tuple[str, list[str]]:
+    """Return the text without its `[[answer …]]` (or other) directives, each the rest of a line, and what they say."""
+    if opening not in text:
         return text, []
     lines: list[str] = []
     found: list[str] = []
     for line in text.split("\n"):
-        before, mark, said = line.partition(ANSWER)
+        before, mark, said = line.partition(opening)
         if mark and said.rstrip().endswith("]]"):
             found.append(said.rstrip().removesuffix("]]").strip())
             line = before.rstrip()  # noqa: PLW2901 - the line as it is kept

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from orchestra.llm.client import ModelRequest
-from orchestra.llm.dialects import ChatDialect, Dialect, MessagesDialect
+from orchestra.llm.dialects import ChatDialect, Dialect, MessagesDialect, Reply
 from orchestra.llm.script import Script, take_directives
-from orchestra.llm.simulated import MODELS, answer_to, limited, paced, tokens_in
-from orchestra.llm.tokens import count_tokens
+from orchestra.llm.simulated import MODELS, paced, said, tokens_in, tokens_out
+from orchestra.llm.tool_use import calls_of
 
 SCRIPT = web.AppKey("script", Script)
 SEEN: web.AppKey[OrderedDict[str, int]] = web.AppKey("seen", OrderedDict)
@@ -66,12 +66,13 @@ async def _answer(request: web.Request, dialect: Dialect) -> web.StreamResponse:
     kind, _, detail = failure.partition(":")
     if kind in _BROKEN or kind.isdigit():
         return _broken(request, kind, detail)
-    text, reason = limited(await answer_to(asked, messages, script), asked.max_tokens)
-    usage = (tokens_in(messages), count_tokens(text))
+    calls = calls_of(asked, messages, script)
+    text, reason = await said(asked, messages, script, calls)
+    answer = Reply(text, reason, (tokens_in(messages), tokens_out(text, calls)), calls)
     if not body.get("stream"):
         await asyncio.sleep(sum(pause for _, pause in paced(text, script, asked)))
-        return web.json_response(dialect.whole(asked, text, reason, usage))
-    return await _stream(request, dialect, asked, script, (text, reason, usage), kind, detail)
+        return web.json_response(dialect.whole(asked, answer))
+    return await _stream(request, dialect, asked, script, answer, kind, detail)
 
 
 async def _stream(
@@ -79,18 +80,17 @@ async def _stream(
     dialect: Dialect,
     asked: ModelRequest,
     script: Script,
-    answer: tuple[str, str, tuple[int, int]],
+    answer: Reply,
     kind: str,
     detail: str,
 ) -> web.StreamResponse:
-    text, reason, usage = answer
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     )
     await response.prepare(request)
-    await _write(response, dialect.opening(asked, usage))
+    await _write(response, dialect.opening(asked, answer.usage))
     cut = (int(detail) if detail.isdigit() else 1) if kind == "cut" else None
-    for number, (piece, pause) in enumerate(paced(text, script, asked)):
+    for number, (piece, pause) in enumerate(paced(answer.text, script, asked)):
         if number == cut:
             break
         await _write(response, dialect.piece(asked, piece))
@@ -100,7 +100,7 @@ async def _stream(
     if cut is not None:
         _abort(request)
         return response
-    await _write(response, dialect.closing(asked, reason, usage))
+    await _write(response, dialect.closing(asked, answer))
     await response.write_eof()
     return response
 

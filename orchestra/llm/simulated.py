@@ -11,11 +11,11 @@ import json
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from orchestra.errors import ModelTimeout, ModelUnavailable, NodeFailure
 from orchestra.llm.brief import Brief, read_brief
-from orchestra.llm.client import Chunk, Finish, Message, ModelRequest, TextDelta
+from orchestra.llm.client import Chunk, Finish, Message, ModelRequest, TextDelta, ToolCall
 from orchestra.llm.extract import (
     best_sentences,
     is_chinese,
@@ -31,6 +31,7 @@ from orchestra.llm.extract import (
 from orchestra.llm.fit import fit
 from orchestra.llm.script import Script, take_directives
 from orchestra.llm.tokens import count_tokens, pieces
+from orchestra.llm.tool_use import announcement, calls_of, report, results_in, with_results
 from orchestra.llm.wire import error_for
 
 MODELS = ("simulated-1", "simulated-2")
@@ -54,7 +55,8 @@ class SimulatedClient:
         failure = script.failure(request.attempt)
         await clock.sleep(float("inf") if failure in ("silence", "timeout") else script.latency)
         cut = _raise_scripted(failure)
-        text, reason = limited(await answer_to(request, messages, script), request.max_tokens)
+        calls = calls_of(request, messages, script)
+        text, reason = await said(request, messages, script, calls)
         for number, (piece, pause) in enumerate(paced(text, script, request)):
             if number == cut:
                 raise ModelUnavailable("The stream was cut before the answer was complete.")
@@ -62,7 +64,16 @@ class SimulatedClient:
             await clock.sleep(pause)
         if cut is not None:
             raise ModelUnavailable("The stream was cut before the answer was complete.")
-        yield Finish(reason, tokens_in(messages), count_tokens(text), request.model)
+        yield Finish(reason, tokens_in(messages), tokens_out(text, calls), request.model, calls)
+
+
+async def said(
+    request: ModelRequest, messages: tuple[Message, ...], script: Script, calls: Sequence[ToolCall]
+) -> tuple[str, str]:
+    """Return (text, finish reason): beside calls one sentence, otherwise the answer."""
+    if calls:
+        return announcement(calls), "tool_calls"
+    return limited(await answer_to(request, messages, script), request.max_tokens)
 
 
 async def answer_to(request: ModelRequest, messages: tuple[Message, ...], script: Script) -> str:
@@ -77,9 +88,14 @@ def compose_answer(request: ModelRequest, messages: tuple[Message, ...], script:
     scripted = script.answer(sum(1 for message in messages if message.role == "assistant"))
     if scripted is not None:
         return scripted
+    results = results_in(messages)
     if request.schema is not None:
-        source = _first_asking(messages)
-        return json.dumps(fit(request.schema, read_brief(source)), ensure_ascii=False)
+        value = fit(request.schema, read_brief(_first_asking(messages)))
+        return json.dumps(with_results(value, request.schema, results), ensure_ascii=False)
+    if results:
+        brief = read_brief(_first_asking(messages))
+        made = "" if brief.intent == "reply" else f"\n\n{_WRITERS[brief.intent](brief)}"
+        return f"{report(results, brief)}{made}".replace("\x00", "")
     brief = read_brief(messages)
     return _WRITERS[brief.intent](brief).replace("\x00", "")
 
@@ -113,6 +129,11 @@ def tokens_per_second(script: Script, request: ModelRequest) -> float:
 def tokens_in(messages: tuple[Message, ...]) -> int:
     """Return the tokens of a conversation."""
     return sum(count_tokens(message.content) for message in messages)
+
+
+def tokens_out(text: str, calls: Sequence[ToolCall]) -> int:
+    """Return the tokens of an answer and its calls."""
+    return count_tokens(text + "".join(call.name + call.arguments for call in calls))
 
 
 class _Clock:

@@ -14,7 +14,7 @@ WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\s\u3040-\u30ff\
 MAX_FIBO = 5000
 
 
-@function("split_text", title="Split text into parts")
+@function("split_text", title="Split text into parts", pure=True)
 def split_text(text: str, max_words: int = 400) -> list[dict[str, Any]]:
     """Cut a text into parts of at most `max_words` words, at paragraphs if possible, else at sentences.
 
@@ -34,24 +34,24 @@ def split_text(text: str, max_words: int = 400) -> list[dict[str, Any]]:
     return [{"index": index, "text": part, "words": count(part)} for index, part in enumerate(parts)]
 
 
-@function("count_words", title="Count words")
+@function("count_words", title="Count words", pure=True)
 def count_words(text: str) -> int:
     """Count the words of a text; a Chinese or Japanese character counts as a word."""
     return count(text)
 
 
-@function("noop", title="Do nothing")
+@function("noop", title="Do nothing", pure=True)
 def noop() -> None:
     """Do nothing and return null."""
 
 
-@function("echo", title="Return the value")
+@function("echo", title="Return the value", pure=True)
 def echo(value: Any = None) -> Any:
     """Return the value that was given."""
     return value
 
 
-@function("fibo", title="Fibonacci number")
+@function("fibo", title="Fibonacci number", pure=True)
 def fibo(n: int) -> int | str:
     """Return the n-th Fibonacci number; as text beyond 2⁵³, where JSON numbers stop being exact."""
     if not 0 <= n <= MAX_FIBO:

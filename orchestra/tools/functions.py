@@ -30,14 +30,17 @@ class Function:
     schema: Mapping[str, Any]
     call: Callable[..., Any]
     validator: Draft202012Validator
+    is_pure: bool = False
 
 
 _functions: dict[str, Function] = {}
 
 
-def function(name: str, *, title: str = "") -> Callable[[F], F]:
+def function(name: str, *, title: str = "", pure: bool = False) -> Callable[[F], F]:
     """Register the decorated callable under a name; its annotated parameters become its schema.
 
+    `pure` promises that it depends on its arguments alone, changes nothing and waits for nothing, so that it may be
+    repeated at will: then a worker need not wait for the database before it (see `orchestra.engine.ahead`).
     Raises ValueError for a malformed name or one that another callable holds, TypeError for a parameter
     whose annotation has no JSON form.
     """
@@ -56,6 +59,7 @@ def function(name: str, *, title: str = "") -> Callable[[F], F]:
             schema=schema,
             call=target,
             validator=Draft202012Validator(schema),
+            is_pure=pure,
         )
         return target
 
@@ -76,6 +80,12 @@ def registry() -> Mapping[str, Function]:
 def schemas() -> dict[str, Mapping[str, Any]]:
     """Return the JSON Schema of every function's arguments by name: what the compiler checks against."""
     return {name: found.schema for name, found in registry().items()}
+
+
+def is_pure(name: str) -> bool:
+    """Say whether a function is registered here and promises to be pure."""
+    found = _functions.get(name)
+    return found is not None and found.is_pure
 
 
 def call(name: str, arguments: Mapping[str, Any]) -> Any:

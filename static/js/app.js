@@ -2,6 +2,7 @@
 // Pages work without it; it makes them answer at once.
 import { startClock } from './clock.js'
 import { askFirst, closeNearest, openTarget } from './dialogs.js'
+import './inbox.js'
 import { adoptToasts, toast } from './toasts.js'
 
 const root = document.documentElement

@@ -6,7 +6,9 @@
 const TYPES = [
   'run.queued', 'run.started', 'run.waiting', 'run.paused', 'run.resumed', 'run.succeeded', 'run.failed',
   'run.cancelled', 'node.queued', 'node.started', 'node.waiting', 'node.retrying', 'node.succeeded', 'node.failed',
-  'node.skipped', 'node.cancelled', 'node.delta', 'node.text', 'usage.recorded', 'message',
+  'node.skipped', 'node.cancelled', 'node.delta', 'node.text', 'usage.recorded', 'signal.received', 'approval.requested',
+  'approval.decided', 'run.undoing', 'effect.decided',
+  'message',
 ]
 const QUICK_TRIES = [250, 500, 1000, 2000, 4000]
 const SLOW_TRY = 30000
@@ -21,10 +23,11 @@ const HIDDEN_MAX = 20000
  * onReset  called when too much was missed: the page has to read its state again and return the new cursor
  * onBack   called when a stream without a cursor is open again after a gap
  * onEnd    called once, when the stream has told everything
+ * isBackground  whether it shows no state and stays connected while nobody looks
  *
  * Returns `{close}`.
  */
-export function follow({ url, after = null, onEvent, onReset, onBack, onEnd }) {
+export function follow({ url, after = null, onEvent, onReset, onBack, onEnd, isBackground = false }) {
   let source = null
   let cursor = after
   let failures = 0
@@ -36,22 +39,27 @@ export function follow({ url, after = null, onEvent, onReset, onBack, onEnd }) {
   function open() {
     window.clearTimeout(timer)
     if (hasEnded || source) return
-    if (!navigator.onLine) return show('offline')
-    show(wasOpen || failures ? 'trying' : 'opening')
+    if (!navigator.onLine) return say('offline')
+    say(wasOpen || failures ? 'trying' : 'opening')
     const address = new URL(url, window.location.href)
     if (cursor !== null) address.searchParams.set('after', String(cursor))
     source = new EventSource(address)
     source.onopen = opened
     source.onerror = broken
     for (const type of TYPES) source.addEventListener(type, receive)
+    source.addEventListener('link', delayed)
     source.addEventListener('end', finish)
     source.addEventListener('reset', reset)
     source.addEventListener('bye', () => again(Math.random() * 1000))
   }
 
+  function say(state) {
+    if (!isBackground) show(state)
+  }
+
   function opened() {
     failures = 0
-    show('live')
+    say('live')
     if (wasOpen && cursor === null) onBack?.()
     wasOpen = true
   }
@@ -65,6 +73,11 @@ export function follow({ url, after = null, onEvent, onReset, onBack, onEnd }) {
     onEvent(envelope)
   }
 
+  /** The server's own link is cut or mended: meanwhile it reads the database, and everything comes a little late. */
+  function delayed(message) {
+    say(JSON.parse(message.data).delayed ? 'delayed' : 'live')
+  }
+
   function broken() {
     const wait = QUICK_TRIES[failures] ?? SLOW_TRY
     failures += 1
@@ -73,7 +86,7 @@ export function follow({ url, after = null, onEvent, onReset, onBack, onEnd }) {
 
   function again(wait) {
     drop()
-    show(failures > QUICK_TRIES.length || !navigator.onLine ? 'offline' : 'trying')
+    say(failures > QUICK_TRIES.length || !navigator.onLine ? 'offline' : 'trying')
     timer = window.setTimeout(open, wait)
   }
 
@@ -86,7 +99,7 @@ export function follow({ url, after = null, onEvent, onReset, onBack, onEnd }) {
   function finish() {
     hasEnded = true
     drop()
-    show('ended')
+    say('ended')
     onEnd?.()
   }
 
@@ -98,7 +111,7 @@ export function follow({ url, after = null, onEvent, onReset, onBack, onEnd }) {
 
   function seen() {
     window.clearTimeout(hiddenTimer)
-    if (document.hidden) hiddenTimer = window.setTimeout(drop, HIDDEN_MAX)
+    if (document.hidden && !isBackground) hiddenTimer = window.setTimeout(drop, HIDDEN_MAX)
     else if (!source) open()
   }
 
@@ -109,7 +122,7 @@ export function follow({ url, after = null, onEvent, onReset, onBack, onEnd }) {
 
   function offline() {
     drop()
-    show('offline')
+    say('offline')
   }
 
   document.addEventListener('visibilitychange', seen)

@@ -122,6 +122,9 @@ function paintRun() {
   at('[data-run-cost]').textContent = words.money(state.cost)
   const cancel = at('[data-cancel]')
   if (cancel) cancel.hidden = isOver
+  for (const form of root.querySelectorAll('[data-when]')) {
+    form.hidden = !form.dataset.when.split(' ').includes(state.status)
+  }
 }
 
 // Events. -------------------------------------------------------------------------------------------
@@ -134,7 +137,31 @@ function receive(event) {
     if (isFinal(event.type.slice(5))) texts.settle(event.node)
     panel.touch(event.node)
   }
+  if (event.data.reason === 'retry') reread()
   if (event.type.startsWith('run.') && board.isFinal) finish()
+  else if (MOVES.has(event.type) || event.node?.endsWith('$undo[0]')) summariseSoon()
+}
+
+// What stands at the top: the result or the failure, what is being undone, what the run waits for. ------
+const MOVES = new Set(['run.undoing', 'run.waiting', 'run.resumed', 'run.paused', 'node.waiting', 'approval.decided'])
+let summarising = 0
+
+function summariseSoon() {
+  window.clearTimeout(summarising)
+  summarising = window.setTimeout(summarise, 150)
+}
+
+async function summarise() {
+  const ending = await fetch(`${runUrl}ending/`)
+  if (ending.ok) at('[data-run-ending]').innerHTML = await ending.text()
+}
+
+// A retry changes nodes that have no event of their own: the state is read anew.
+let rereading = 0
+
+function reread() {
+  window.clearTimeout(rereading)
+  rereading = window.setTimeout(refresh, 150)
 }
 
 function log(event) {
@@ -170,17 +197,30 @@ async function refresh() {
 
 async function finish() {
   texts.close()
-  const [, ending] = await Promise.all([refresh(), fetch(`${runUrl}ending/`)])
-  if (ending.ok) at('[data-run-ending]').innerHTML = await ending.text()
+  window.clearTimeout(summarising)
+  await Promise.all([refresh(), summarise()])
   for (const button of root.querySelectorAll('[data-copy][hidden]')) button.hidden = false
+  watchForRetry()
 }
 
-// Cancelling is shown at once, and taken back when the server refuses. ---------------------------------
-at('[data-cancel]')?.addEventListener('submit', async (event) => {
+// An ended run has no stream of its own any more; a retry by whomever is heard of among the team's runs.
+function watchForRetry() {
+  const news = new EventSource(root.dataset.newsUrl)
+  news.addEventListener('run.resumed', (message) => {
+    if (JSON.parse(message.data).run === root.dataset.runId) window.location.reload()
+  })
+  window.addEventListener('pagehide', () => news.close())
+}
+
+// What a person asks for is shown at once, and taken back when the server refuses. ------------------------
+for (const form of root.querySelectorAll('[data-cancel], [data-act]')) form.addEventListener('submit', act)
+
+async function act(event) {
   event.preventDefault()
   const form = event.target
+  const wasOver = board.isFinal
   form.querySelector('button').disabled = true
-  at('[data-run-badge]').replaceChildren(badge('cancelled'))
+  at('[data-run-badge]').replaceChildren(badge(form.dataset.act ?? 'cancelled'))
   let isDone = false
   try {
     const answer = await fetch(form.action, {
@@ -188,12 +228,13 @@ at('[data-cancel]')?.addEventListener('submit', async (event) => {
       body: new FormData(form),
       headers: { Accept: 'application/json' },
     })
-    isDone = answer.ok || answer.status === 409
+    isDone = answer.ok || (answer.status === 409 && !form.dataset.act)
+    if (answer.ok && wasOver) window.location.reload()
   } finally {
     form.querySelector('button').disabled = false
     if (!isDone) at('[data-run-badge]').replaceChildren(badge(board.state.status))
   }
-})
+}
 
 // Tabs and the log's older pages. ---------------------------------------------------------------------
 const tabs = [...root.querySelectorAll('[data-tab]')]
@@ -237,4 +278,6 @@ if (!board.isFinal) {
     paintRun()
   }, 250)
   follow({ url: root.dataset.streamUrl, after: board.state.seq, onEvent: receive, onReset: refresh })
+} else {
+  watchForRetry()
 }

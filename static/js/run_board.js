@@ -26,18 +26,18 @@ export function combined(counts) {
   const has = (status) => (counts[status] ?? 0) > 0
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   const ended = [...FINAL].reduce((sum, status) => sum + (counts[status] ?? 0), 0)
-  if (ended === total) return ['failed', 'succeeded', 'cancelled', 'skipped'].find(has) ?? 'pending'
+  if (ended === total) return ['failed', 'cancelled', 'succeeded', 'skipped'].find(has) ?? 'pending'
   if (ended || has('running')) return 'running'
   return ['waiting', 'queued'].find(has) ?? 'pending'
 }
 
-/** How many of many have ended, and how many there are. */
+/** How many of many have ended by themselves, and how many there are. */
 export function progress(counts) {
   let done = 0
   let total = 0
   for (const [status, count] of Object.entries(counts)) {
     total += count
-    if (FINAL.has(status)) done += count
+    if (FINAL.has(status) && status !== 'cancelled') done += count
   }
   return { done, total }
 }
@@ -83,7 +83,7 @@ export class Board {
       this.state.start = Date.parse(event.at)
       this.state.is_started = true
     }
-    this.state.status = { resumed: 'running', started: 'running' }[status] ?? status
+    this.state.status = event.data.status ?? { resumed: 'running', started: 'running' }[status] ?? status
     if (FINAL.has(status)) this.state.end = Math.max(0, Date.parse(event.at) - this.state.start)
     this.#count(event.data)
   }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,3 +86,24 @@ def test_loginlink_makes_the_first_operator(db: None) -> None:
 def test_loginlink_says_what_is_wrong(editor: User, words: list[str], complaint: str) -> None:
     with pytest.raises(CommandError, match=complaint):
         run("loginlink", *words)
+
+
+@pytest.mark.parametrize(
+    ("written", "base"),
+    [
+        ('{"pid": 1, "url": "http://127.0.0.1:8399/"}', "http://127.0.0.1:8399"),
+        ("", "http://localhost:8000"),
+        (None, "http://localhost:8000"),
+    ],
+)
+def test_loginlink_leads_to_where_the_product_is_served(
+    editor: User, tmp_path: Path, settings: Any, written: str | None, base: str
+) -> None:
+    settings.VAR_DIR = tmp_path
+    if written is not None:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "orchestra.lock").write_text(written)
+
+    out, _err = run("loginlink", "ada")
+
+    assert out.startswith(f"{base}/login/")

@@ -200,7 +200,8 @@ def test_metrics_count_the_living_only(client: Client, two_workers: None) -> Non
     assert "orchestra_worker_slots_busy 3.0" in text
 
 
-SYSTEM = ["/api/v1/system/health", "/api/v1/system/workers", "/api/v1/system/queues"]
+SYSTEM = ["/api/v1/system/health", "/api/v1/system/workers", "/api/v1/system/queues",
+          "/api/v1/system/dead-letters"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", SYSTEM)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.http import Http404
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -156,6 +157,19 @@ def test_an_invitation_is_shown_once_and_stored_as_a_hash(
     assert len(listed.json()["results"]) == 1
     assert token not in listed.content.decode()
     assert token not in str(Invitation.objects.values().get())
+
+
+def test_an_invitation_says_whether_its_link_was_mailed(
+    api: APIClient, owner: User, team: Team, log_in: Any
+) -> None:
+    log_in("olga")
+    bodies = [
+        api.post(f"{TEAMS}/{team.pk}/invitations", {"role": "viewer", "email": email}, format="json").json()
+        for email in ("", "new@example.org")
+    ]
+
+    assert [body["is_mailed"] for body in bodies] == [False, True]
+    assert bodies[1]["url"] in str(mail.outbox[0].body)
 
 
 def test_an_invited_stranger_signs_up_and_is_in_the_team(

@@ -18,7 +18,22 @@ from django.utils import timezone
 from apps.accounts import actions, tokens
 from apps.accounts.models import IdempotencyKey, Role, Team, User
 from apps.agents.models import Agent, Connection
-from apps.runs.models import CanvasPart, Event, Leadership, NodeRun, Run, Worker
+from apps.runs.models import (
+    Admission,
+    Approval,
+    CacheEntry,
+    CanvasPart,
+    Effect,
+    Event,
+    Leadership,
+    NodeRun,
+    QueueProbe,
+    Run,
+    Signal,
+    Vote,
+    Worker,
+)
+from apps.triggers.models import Firing, Trigger
 from apps.workflows.models import Workflow, WorkflowVersion
 
 CANARY = "canary-5ecret"
@@ -41,6 +56,29 @@ def operator(client: Client, root: User) -> Client:
     return client
 
 
+def make_trigger(run: Run) -> None:
+    """Make a webhook that started the run."""
+    trigger = Trigger.objects.create(
+        team=run.team, workflow=run.workflow, name="Hourly", kind="webhook", secret=CANARY, previous_secret=CANARY,
+        owner=run.started_by,
+    )  # fmt: skip
+    Firing.objects.create(trigger=trigger, key="k", status="started", run=run)
+
+
+def make_questions(run: Run) -> None:
+    """Have the run ask people and be told something."""
+    approval = Approval.objects.create(team=run.team, run=run, path="sign_off", title="Publish?")
+    Vote.objects.create(approval=approval, by=run.started_by, decision="approved")
+    Signal.objects.create(run=run, name="go", payload={"x": 1})
+
+
+def make_machinery() -> None:
+    """Make what the workers keep for themselves."""
+    CanvasPart.objects.create(group="g", size=2)
+    Admission.objects.create(account="connection:x")
+    QueueProbe.objects.create(queue="llm", delay_seconds=0.1)
+
+
 @pytest.fixture
 def rows(team: Team, editor: User) -> SimpleNamespace:
     """One row of every model that the admin shows."""
@@ -61,6 +99,7 @@ def rows(team: Team, editor: User) -> SimpleNamespace:
     odd = Connection.objects.create(
         team=team, slug="odd", name="Odd", dialect="openai", base_url="javascript:alert(1)"
     )
+    make_trigger(run)
     key, key_text = actions.create_api_key(user=editor, team=team, name="ci", scopes=["read"])
     link = actions.make_login_link(user=editor)
     owner = User.objects.create_user("olga")
@@ -72,7 +111,10 @@ def rows(team: Team, editor: User) -> SimpleNamespace:
     )
     IdempotencyKey.objects.create(user=editor, key="k", fingerprint="f", body={"secret": CANARY})
     EmailAddress.objects.create(user=editor, email=editor.email)
-    CanvasPart.objects.create(group="g", size=2)
+    make_machinery()
+    CacheEntry.objects.create(team=team, key="c" * 64, kind="llm", output={"x": 1}, expires_at=now)
+    Effect.objects.create(run=run, path="greet", state="unknown", reason="silence")
+    make_questions(run)
     Leadership.objects.update_or_create(name="upkeep", defaults={"holder": "w1", "seen_at": now})
     about = ContentType.objects.get_for_model(Team)
     LogEntry.objects.create(

@@ -14,6 +14,7 @@ from django.urls import reverse
 from apps.accounts import tokens
 from apps.accounts.models import ApiKey, Role, User
 from apps.agents.models import Connection
+from apps.runs.actions import start_run
 
 HISTORY = [
     "runs.Run", "runs.NodeRun", "runs.Event", "runs.Worker", "workflows.Workflow", "workflows.WorkflowVersion",
@@ -65,6 +66,29 @@ def test_an_operator_cancels_a_run_of_any_team(operator: Client, rows: SimpleNam
     assert answer.status_code == 200
     assert rows.run.status == "cancelled"
     assert LogEntry.objects.filter(object_id=str(rows.run.pk)).exists()
+
+
+def test_an_operator_pauses_and_resumes_a_run_of_any_team(operator: Client, rows: SimpleNamespace) -> None:
+    found = []
+    for action in ("pause", "resume"):
+        choose(operator, "runs.Run", action, rows.run)
+        rows.run.refresh_from_db()
+        found.append(rows.run.status)
+
+    assert found == ["paused", "running"]
+
+
+def test_an_operator_retries_a_run_of_any_team(operator: Client, publish_workflow: Any, editor: Any) -> None:
+    workflow = publish_workflow(
+        {"orchestra": 1, "nodes": {"a": {"kind": "transform", "settings": {"value": 1}}}}
+    )
+    run = start_run(workflow=workflow, input={}, by=editor)
+    choose(operator, "runs.Run", "cancel", run)
+
+    answer = choose(operator, "runs.Run", "retry", run)
+
+    run.refresh_from_db()
+    assert (answer.status_code, run.status) == (200, "queued")
 
 
 def test_cancelling_what_has_ended_says_why_not(operator: Client, rows: SimpleNamespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,14 +10,16 @@ import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib import admin
+from django.contrib.admin.utils import label_for_field
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from apps.accounts.models import Role, Team, User
 from apps.runs.models import Run
 
-PRODUCT = ("accounts", "agents", "workflows", "runs")
+PRODUCT = ("accounts", "agents", "workflows", "runs", "triggers")
 
 
 def registered() -> list[Any]:
@@ -75,6 +78,18 @@ def test_every_filter_of_every_list_works(operator: Client, rows: SimpleNamespac
     found = [choice["query_string"] for spec in answer.context["cl"].filter_specs
              for choice in spec.choices(answer.context["cl"]) if "query_string" in choice]  # fmt: skip
     assert {operator.get(listing(apps.get_model(label)) + query).status_code for query in found} <= {200}
+
+
+@pytest.mark.parametrize("label", [label for label in labels() if label.split(".")[0] in PRODUCT])
+def test_every_column_and_field_has_a_chinese_name(label: str) -> None:
+    page = admin.site._registry[apps.get_model(label)]
+    own = [] if page.fields or page.fieldsets else [field.name for field in page.model._meta.fields]
+    names = {*page.list_display, *(page.fields or ()), *own} - {"id", "__str__"}
+
+    with translation.override("zh-hans"):
+        shown = {name: str(label_for_field(name, page.model, page)) for name in names}
+
+    assert {name: text for name, text in shown.items() if not re.search(r"[一-鿿]", text)} == {}
 
 
 def test_strangers_are_sent_to_the_login(client: Client, rows: SimpleNamespace) -> None:

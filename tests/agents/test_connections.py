@@ -115,10 +115,18 @@ def test_a_secret_that_could_not_be_a_header_is_refused(connect: Any, secret: st
         connect(secret=f"{secret}!")
 
 
-@pytest.mark.parametrize("slug", ["new", "Upper", "a b", "-a", "é"])
+@pytest.mark.parametrize("slug", ["Upper", "a b", "-a", "é"])
 def test_a_short_name_must_be_one(connect: Any, slug: str) -> None:
     with pytest.raises(InvalidInput):
         connect(slug=slug)
+
+
+def test_a_word_of_the_addresses_is_refused_as_such(connect: Any) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        connect(slug="new")
+
+    [problem] = refused.value.problems
+    assert (problem.code, "“new”" in problem.message) == ("reserved", True)
 
 
 def test_a_taken_short_name_is_a_conflict_and_names_are_numbered(connect: Any) -> None:

@@ -35,11 +35,17 @@ WRITES = [
     ("post", "/api/v1/connections", {"name": "x", "dialect": "simulated"}),
     ("post", "/api/v1/agents", {"name": "x"}),
     ("post", "/api/v1/runs/{run}/cancel", None),
+    ("post", "/api/v1/runs/{run}/signals/go", {"x": 1}),
+    ("post", "/api/v1/runs/{run}/nodes/greet/effect", {"decision": "retry"}),
     ("patch", "/api/v1/connections/{connection}", {"name": "x"}),
     ("delete", "/api/v1/connections/{connection}", None),
     ("post", "/api/v1/connections/{connection}/test", None),
     ("patch", "/api/v1/agents/{agent}", {"name": "x"}),
     ("delete", "/api/v1/agents/{agent}", None),
+    ("post", "/api/v1/triggers", {"name": "x"}),
+    ("patch", "/api/v1/triggers/{trigger}", {"name": "x"}),
+    ("post", "/api/v1/triggers/{trigger}/rotate", None),
+    ("delete", "/api/v1/triggers/{trigger}", None),
 ]
 
 
@@ -51,7 +57,14 @@ def things(api: APIClient, workflow: Workflow) -> dict[str, str]:
         "/api/v1/connections", {"name": "Sim", "dialect": "simulated"}, format="json"
     ).json()
     agent = api.post("/api/v1/agents", {"name": "Writer"}, format="json").json()
-    return {"run": run["id"], "connection": connection["id"], "agent": agent["id"]}
+    hook = {"name": "t", "kind": "webhook", "workflow": "greeting"}
+    trigger = api.post("/api/v1/triggers", hook, format="json").json()
+    return {
+        "run": run["id"],
+        "connection": connection["id"],
+        "agent": agent["id"],
+        "trigger": trigger["id"],
+    }
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)

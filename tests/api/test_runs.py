@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from apps.accounts.models import Team, User
 from apps.runs.models import NodeRun, Run
 from apps.workflows.models import Workflow
+from orchestra.engine.plan import ITEM
 from orchestra.engine.status import RunStatus
 
 RUNS = "/api/v1/runs"
@@ -308,3 +309,50 @@ def make_runs(workflow: Workflow, count: int) -> None:
         )
         for number in range(1, count + 1)
     )
+
+
+def test_nodes_are_counted_without_the_items_of_maps(api: APIClient, run: Run):
+    NodeRun.objects.create(run=run, path="each[0]", node=ITEM, kind="item", status="succeeded")
+
+    nodes = api.get(f"{RUNS}/{run.pk}").json()["nodes"]
+
+    assert sum(nodes["by_status"].values()) == nodes["total"] == 2
+
+
+@pytest.mark.parametrize("place", ["/api/v1/workflows", RUNS, f"{RUNS}/{{run}}/nodes"])
+def test_a_misspelt_filter_is_an_error_not_the_whole_list(api: APIClient, run: Run, place: str):
+    place = place.format(run=run.pk)
+
+    wrong, right = api.get(f"{place}?staus=failed&limit=1"), api.get(f"{place}?limit=1&team=writers")
+
+    assert (wrong.status_code, right.status_code) == (400, 200)
+    [problem] = wrong.json()["problems"]
+    assert (problem["path"], problem["code"]) == ("staus", "unknown_parameter")
+    assert "limit" in problem["message"]
+
+
+def test_a_start_with_a_key_that_is_under_way_is_answered_with_that_run(api: APIClient, url: str):
+    body = {"input": {"name": "Ada"}, "dedup_key": "order 7"}
+    first = api.post(f"{url}/runs", body, format="json")
+    again = api.post(f"{url}/runs", body, format="json")
+
+    assert (first.status_code, first.json()["deduplicated"]) == (202, False)
+    assert (again.status_code, again.json()["deduplicated"]) == (200, True)
+    assert again.json()["id"] == first.json()["id"]
+    assert api.get(first.json()["url"]).json()["dedup_key"] == "order 7"
+
+
+def test_a_workflow_limits_how_many_of_its_runs_go_on(api: APIClient, url: str):
+    changed = api.patch(url, {"max_runs": 1, "when_full": "reject"}, format="json")
+    assert (changed.json()["max_runs"], changed.json()["when_full"]) == (1, "reject")
+    assert api.post(f"{url}/runs", {"input": {"name": "Ada"}}, format="json").status_code == 202
+
+    refused = api.post(f"{url}/runs", {"input": {"name": "Ada"}}, format="json")
+    api.patch(url, {"when_full": "queue"}, format="json")
+    queued = api.post(f"{url}/runs", {"input": {"name": "Ada"}}, format="json")
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "limit_reached")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert api.get(queued.json()["url"]).json()["is_held"] is True
+    assert api.patch(url, {"max_runs": 0}, format="json").json()["max_runs"] is None
+    assert api.patch(url, {"max_runs": -1}, format="json").status_code == 400

@@ -124,3 +124,11 @@ def test_a_difference_with_nonsense_is_a_bad_request(api: APIClient, url: str, o
 
     assert answer.status_code == 400
     assert answer.json()["problems"][0]["path"] == "with"
+
+
+def test_restoring_the_newest_version_makes_no_other(api: APIClient, url: str):
+    api.post(f"{url}/versions", {}, format="json")
+
+    answer = api.post(f"{url}/versions/1/restore")
+
+    assert (answer.status_code, answer.json()["number"]) == (200, 1)

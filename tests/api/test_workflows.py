@@ -83,7 +83,8 @@ def test_words_that_the_urls_use_are_no_short_names(api: APIClient, name: str):
 
     assert slug.startswith(f"{name.lower()}-")
     assert api.get(f"{WORKFLOWS}/{slug}").status_code == 200
-    assert api.post(WORKFLOWS, {"name": "x", "slug": name.lower()}, format="json").status_code == 422
+    refused = api.post(WORKFLOWS, {"name": "x", "slug": name.lower()}, format="json")
+    assert (refused.status_code, refused.json()["problems"][0]["code"]) == (422, "reserved")
 
 
 def test_a_short_name_that_is_taken_is_a_conflict(api: APIClient, workflow: Workflow):

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.browser.product import ROOT, Product, start_product
+from tests.needs import need
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -29,24 +30,25 @@ LOCALES = {"en": "en-US", "zh-hans": "zh-CN"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    is_missing = not CHROMIUM.exists() and os.environ.get("CI") != "true"
-    skip = pytest.mark.skip(reason="Chromium is not installed (Debian's package chromium): no browser tests.")
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.browser)
-            if is_missing:
-                item.add_marker(skip)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _chromium_is_there() -> None:
+    need(CHROMIUM.exists(), "Chromium is not installed (Debian's package chromium): no browser tests.")
 
 
 @pytest.fixture(scope="package")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def product(_chromium_is_there: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     started = start_product(tmp_path_factory.mktemp("product"))
     yield started
     started.stop()
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
+def chromium(_chromium_is_there: None) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield browser

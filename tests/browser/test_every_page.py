@@ -1,10 +1,11 @@
-"""Every page in both languages, both themes, on a desk and on a phone: nothing overflows, targets are large enough."""
+"""Every page in both languages, both themes, on a desk and on a phone: it fits, and axe-core finds nothing."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import shoot
@@ -25,15 +26,23 @@ PAGES = {
     "run-ended": "/runs/{run}/",
     "run-list": "/runs/{run}/?tab=list",
     "run-node": "/runs/{run}/nodes/compose/",
+    "inbox": "/inbox/",
     "agents": "/agents/",
+    "agent-new": "/agents/new/",
     "connections": "/connections/",
+    "triggers": "/triggers/",
+    "trigger-new": "/triggers/new/?kind=schedule",
+    "trigger-webhook": "/triggers/new/?kind=webhook",
+    "trigger-event": "/triggers/new/?kind=event",
+    "trigger-form": "/triggers/new/?kind=form",
     "team": "/team/",
     "settings": "/settings/",
     "styleguide": "/styleguide",
 }
 LOOKS = [("en", 1440, False), ("en", 360, True), ("zh-hans", 1440, True), ("zh-hans", 360, False)]
 SMALL_TARGETS = """
-() => [...document.querySelectorAll('main .button, main select, .tabbar a, .topbar summary, main .tabs a')]
+() => [...document.querySelectorAll(
+  'main :is(.button, select, .tabs a, a.cell-main:not(.stretched), .tick, .filters a), .tabbar a, .topbar summary')]
   .filter((element) => element.checkVisibility({ visibilityProperty: true }))
   .map((element) => ({ box: element.getBoundingClientRect(), name: element.outerHTML.slice(0, 90) }))
   .filter(({ box }) => box.width > 0 && (box.height < 43.5 || box.width < 43.5))
@@ -50,6 +59,16 @@ UNNAMED = """
   })
   .map((element) => element.outerHTML.slice(0, 120))
 """
+AXE_OPTIONS = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],
+}
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds on the page, as `rule: element`."""
+    found = Axe().run(page, options=AXE_OPTIONS).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
 
 @pytest.fixture(scope="module")
@@ -77,5 +96,6 @@ def test_a_page_fits_and_can_be_used(
     assert page.locator("h1, h2").count() >= 1
     assert overflow <= 0
     assert page.evaluate(UNNAMED) == []
+    assert violations(page) == []
     if width < 769:
         assert page.evaluate(SMALL_TARGETS) == []

@@ -170,3 +170,41 @@ def test_a_page_without_scripts_still_tells_everything(
     expect(plain.locator(".panel-text")).to_be_visible()
     context.close()
     assert run_id(page) == run
+
+
+FAKE_SOURCE = """
+window.EventSource = class extends EventTarget {
+  constructor() {
+    super()
+    window.theSource = this
+    setTimeout(() => this.onopen())
+  }
+  close() {}
+}
+"""
+
+
+def test_a_server_that_reads_late_says_so_on_the_pill(open_page: Any) -> None:
+    page = open_page("/settings/")
+    page.add_init_script(FAKE_SOURCE)
+    page.goto("/runs/")
+    pill = page.locator("[data-live-pill]")
+    expect(pill).to_have_attribute("data-state", "live")
+    say = "late => theSource.dispatchEvent(new MessageEvent('link', { data: JSON.stringify({ delayed: late }) }))"
+
+    page.evaluate(say, True)
+    expect(pill).to_have_attribute("data-state", "delayed")
+    expect(pill).to_contain_text("delayed")
+    page.evaluate(say, False)
+
+    expect(pill).to_have_attribute("data-state", "live")
+
+
+def test_every_text_can_be_read_on_a_phone_while_it_is_written(open_page: Any) -> None:
+    page = open_page("/workflows/", width=360)
+    start_sample(page, words=4000)
+    expect(page.locator(".writing-item").nth(2)).to_be_attached()
+
+    heights = page.locator(".writing-text").evaluate_all("texts => texts.map(text => text.clientHeight)")
+
+    assert min(heights) >= 40

@@ -8,7 +8,8 @@ from typing import Any
 
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import Join, PlanNode, Retry
-from orchestra.llm.client import Chunk, Finish, ModelRequest, ModelTarget, TextDelta
+from orchestra.errors import CostLimit
+from orchestra.llm.client import Chunk, Finish, ModelRequest, ModelTarget, TextDelta, ToolCall
 
 
 def plan_node(kind: str, settings: Mapping[str, Any], **more: Any) -> PlanNode:
@@ -55,14 +56,17 @@ class Model:
     texts: list[str]
     error: Exception | None = None
     requests: list[ModelRequest] = field(default_factory=list)
+    calls: Sequence[Sequence[ToolCall]] = ()
+    """Calls that it asks for, by turn."""
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk]:
         self.requests.append(request)
         text = self.texts[min(len(self.requests), len(self.texts)) - 1]
+        calls = self.calls[len(self.requests) - 1] if len(self.requests) <= len(self.calls) else ()
         yield TextDelta(text)
         if self.error is not None:
             raise self.error
-        yield Finish("stop", 10, 5)
+        yield Finish("tool_calls" if calls else "stop", 10, 5, tool_calls=tuple(calls))
 
 
 @dataclass
@@ -78,6 +82,7 @@ class FakeContext:
     function: Callable[[str, Mapping[str, Any]], Any] = lambda name, arguments: arguments
     emitted: list[str] = field(default_factory=list)
     asked: list[Mapping[str, Any]] = field(default_factory=list)
+    budget: float | None = None
 
     @property
     def idempotency_key(self) -> str:
@@ -89,6 +94,19 @@ class FakeContext:
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
         self.asked.append(settings)
         return [ModelTarget(self.model, "m1", "main", system="You are brief.", prices=(1.0, 2.0))]
+
+    async def check_budget(self, spent: float = 0.0) -> None:
+        if self.budget is not None and spent >= self.budget:
+            raise CostLimit("The run's limit is reached.")
+
+    async def check_assignees(self, assignees: Sequence[str], quorum: int) -> None:
+        self.asked.append({"assignees": assignees, "quorum": quorum})
+
+    async def start_child(
+        self, workflow: str, version: int | None, given: Mapping[str, Any], *, is_part: bool
+    ) -> Mapping[str, Any]:
+        self.asked.append({"workflow": workflow, "version": version, "input": given, "is_part": is_part})
+        return {"run": "c1", "number": 7}
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         return self.function(name, arguments)

@@ -28,7 +28,9 @@ MAP = {
     "kind": "map",
     "settings": {"items": [1, 2, 3], "concurrency": 2, "on_item_error": "collect", "body": BODY},
 }
-KINDS = (LLM, LLM, HTTP, CALL, SHAPE, BRANCH, MAP)
+WAIT = {"kind": "wait", "settings": {"seconds": 2}}
+LOOP = {"kind": "loop", "settings": {"max": 4, "until": "loop.index == 1", "body": {**BODY, "output": 1}}}
+KINDS = (LLM, LLM, HTTP, CALL, SHAPE, BRANCH, MAP, WAIT, LOOP)
 JOINS = ("any", "any", "any", "all", "done", "first")
 
 
@@ -76,6 +78,19 @@ def duration(path: str) -> float:
 
 def llm(prompt: str = "Hi", **more: Any) -> dict[str, Any]:
     return {"kind": "llm", "settings": {"prompt": prompt}, **more}
+
+
+def wait(**settings: Any) -> dict[str, Any]:
+    return {"kind": "wait", "settings": settings}
+
+
+def approval(**settings: Any) -> dict[str, Any]:
+    return {"kind": "approval", "settings": settings}
+
+
+def loop(output: Any, **settings: Any) -> dict[str, Any]:
+    body = {"nodes": {"x": SHAPE}, "output": output}
+    return {"kind": "loop", "settings": {"body": body, "max": 3, **settings}}
 
 
 def each(nodes: Mapping[str, Any], output: Any = None, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,20 @@ import pytest
 
 from orchestra.engine.compiler import compile_definition, find_problems
 from orchestra.errors import InvalidWorkflow
-from tests.engine.graphs import BRANCH, LLM, SHAPE, branch, definition_of, each, found, llm, message
+from tests.engine.graphs import (
+    BRANCH,
+    LLM,
+    SHAPE,
+    approval,
+    branch,
+    definition_of,
+    each,
+    found,
+    llm,
+    loop,
+    message,
+    wait,
+)
 
 
 def test_every_problem_is_reported_at_once() -> None:
@@ -18,7 +31,7 @@ def test_every_problem_is_reported_at_once() -> None:
             "a": llm("{{ nodes.b.output }}", needs=["zzz"], timeout="soon"),
             "b": {"kind": "llmm"},
             "c": {"kind": "http", "settings": {}},
-            "d": {"kind": "approval", "settings": {"title": "Yes?"}},
+            "d": {"kind": "workflow", "settings": {}},
             "loop": llm(needs=["loop"]),
         },
     }
@@ -33,7 +46,7 @@ def test_every_problem_is_reported_at_once() -> None:
         ("nodes.a.needs[0]", "unknown_node"),
         ("nodes.b.kind", "unknown_kind"),
         ("nodes.c.settings.url", "missing"),
-        ("nodes.d.kind", "kind_not_available"),
+        ("nodes.d.settings.workflow", "missing"),
         ("nodes.loop.needs[0]", "self_edge"),
     }
 
@@ -50,21 +63,73 @@ def test_every_problem_is_reported_at_once() -> None:
             {"a": {"kind": "llm", "settings": {"promt": "x"}}},
             [("nodes.a.settings.promt", "unknown_field"), ("nodes.a.settings", "bad_value")],
         ),
-        ({"a": {**LLM, "cache": 60}}, [("nodes.a.cache", "not_available_yet")]),
-        ({"a": {**LLM, "cache": 0}}, []),
-        ({"a": {**LLM, "compensate": {"kind": "llm"}}}, [("nodes.a.compensate", "not_available_yet")]),
+        ({"a": {**LLM, "cache": 60}}, []),
+        ({"a": {**LLM, "cache": -1}}, [("nodes.a.cache", "bad_value")]),
         (
-            {"a": {"kind": "map", "settings": {"items": [], "workflow": "x"}}},
-            [("nodes.a.settings.workflow", "not_available_yet")],
+            {"a": {"kind": "transform", "settings": {"value": 1}, "cache": 60}},
+            [("nodes.a.cache", "bad_value")],
         ),
+        ({"a": {**LLM, "cache": 0}}, []),
+        (
+            {"a": {**LLM, "compensate": {"kind": "llm"}}},
+            [("nodes.a.compensate.nodes", "missing"), ("nodes.a.compensate.kind", "unknown_field")],
+        ),
+        ({"a": {"kind": "map", "settings": {"items": [], "workflow": "x"}}}, []),
+        (
+            {"a": {"kind": "map", "settings": {"items": [], "workflow": "x", "input": {"n": "{{ itm }}"}}}},
+            [("nodes.a.settings.input.n", "unknown_name")],
+        ),
+        ({"a": {"kind": "map", "settings": {"items": []}}}, [("nodes.a.settings", "bad_value")]),
+        (
+            {"a": {"kind": "map", "settings": {"items": [], "workflow": "Not a slug"}}},
+            [("nodes.a.settings.workflow", "bad_value")],
+        ),
+        (
+            {"a": {"kind": "workflow", "settings": {"workflow": "x", "input": [1]}}},
+            [("nodes.a.settings.input", "bad_value")],
+        ),
+        ({"a": {"kind": "workflow", "settings": {"workflow": "x", "input": "{{ vars }}"}}}, []),
         (
             {"a": {"kind": "http", "settings": {"url": "https://a.example", "connection": "c"}}},
             [("nodes.a.settings.connection", "not_available_yet")],
         ),
-        *[
-            ({"a": {"kind": kind}}, [("nodes.a.kind", "kind_not_available")])
-            for kind in ("agent", "tool", "loop", "workflow", "approval", "wait")
-        ],
+        ({"a": approval(title="Yes?"), "b": {**LLM, "needs": ["a.approved", "a.expired"]}}, []),
+        ({"a": approval()}, [("nodes.a.settings.title", "missing")]),
+        ({"a": approval(title="x", on_expiry="rejected")}, [("nodes.a.settings.on_expiry", "bad_value")]),
+        ({"a": approval(title="x", form={"type": "array"})}, [("nodes.a.settings.form", "bad_schema")]),
+        ({"a": approval(title="x", assignees=["group:x"])}, [("nodes.a.settings.assignees[0]", "bad_value")]),
+        (
+            {"a": approval(title="x", assignees=["ada", "user:ada"], quorum=2)},
+            [("nodes.a.settings.quorum", "bad_value")],
+        ),
+        ({"a": approval(title="x", assignees=["ada", "team:editors"], quorum=2)}, []),
+        ({"a": loop("{{ loop.value }}", until="loop.value > 3")}, []),
+        ({"a": loop("{{ loop.valu }}", until="true")}, [("nodes.a.settings.body.output", "unknown_name")]),
+        ({"a": loop(1, until="loop.value", max=None)}, [("nodes.a.settings.max", "bad_type")]),
+        ({"a": loop(1, until="loop.value", max=1001)}, [("nodes.a.settings.max", "bad_value")]),
+        ({"a": loop(1)}, [("nodes.a.settings", "bad_value")]),
+        ({"a": loop(1, until="true", **{"while": "true"})}, [("nodes.a.settings", "bad_value")]),
+        ({"a": loop(1, until="item")}, [("nodes.a.settings.until", "unknown_name")]),
+        (
+            {"a": loop(1, until="true", state="{{ loop.value }}")},
+            [("nodes.a.settings.state", "unknown_name")],
+        ),
+        ({"a": loop("{{ item }}", until="true")}, [("nodes.a.settings.body.output", "unknown_name")]),
+        ({"a": llm("{{ loop.value }}")}, [("nodes.a.settings.prompt", "unknown_name")]),
+        ({"a": each({"b": loop("{{ item }}{{ loop.value }}", until="item")})}, []),
+        ({"a": wait(seconds=5)}, []),
+        ({"a": wait(until="2026-03-01T09:00:00+01:00"), "b": {**LLM, "needs": ["a.done"]}}, []),
+        ({"a": wait(signal="go", expires=60), "b": {**LLM, "needs": ["a.expired"]}}, []),
+        ({"a": wait()}, [("nodes.a.settings", "bad_value")]),
+        ({"a": wait(seconds=5, signal="go")}, [("nodes.a.settings", "bad_value")]),
+        ({"a": wait(seconds=5, expires=5)}, [("nodes.a.settings.expires", "bad_value")]),
+        ({"a": wait(until="2026-03-01T09:00:00")}, [("nodes.a.settings.until", "bad_value")]),
+        ({"a": wait(signal="two words")}, [("nodes.a.settings.signal", "bad_value")]),
+        ({"a": wait(seconds=-1)}, [("nodes.a.settings.seconds", "bad_value")]),
+        (
+            {"a": wait(seconds=5), "b": {**LLM, "needs": ["a.expired"]}},
+            [("nodes.b.needs[0]", "unknown_port")],
+        ),
         ({"a": LLM, "b": {**LLM, "needs": ["a", "a.out"]}}, [("nodes.b.needs[1]", "duplicate_edge")]),
         ({"a": LLM, "b": {**LLM, "needs": ["a.done"]}}, [("nodes.b.needs[0]", "unknown_port")]),
         ({"a": LLM, "b": {**LLM, "needs": ["a.error"]}}, []),

@@ -178,3 +178,16 @@ def test_the_containers_health_check_asks_for_the_upkeep() -> None:
         call_command("doctor", upkeep=True)
 
     assert (before.value.code, after.value.code) == (1, 0)
+
+
+def test_a_broken_plug_in_is_named_and_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        doctor.plugins.Plugin("good", "good-package", "1.0", kind="good"),
+        doctor.plugins.Plugin("bad", "bad-package", "2.0", problem="ImportError: no"),
+    ]
+    monkeypatch.setattr(doctor.plugins, "_found", found)
+
+    assert finding("plug-in good").status == "ok"
+    bad = finding("plug-in bad")
+    assert (bad.status, "bad-package" in bad.detail, "ImportError" in bad.detail) == ("note", True, True)
+    assert bad.hint

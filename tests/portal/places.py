@@ -10,6 +10,7 @@ PAGES = {
     "settings:keys": "/settings/keys/",
     "team:members": "/team/",
     "team:create": "/team/new/",
+    "inbox:list": "/inbox/",
     "agents:list": "/agents/",
     "agents:create": "/agents/new/",
     "agents:edit": "/agents/writer/",
@@ -17,7 +18,19 @@ PAGES = {
     "connections:create": "/connections/new/",
     "connections:edit": "/connections/main-provider/",
 }
-MORE_PAGES = ("/connections/new/?dialect=openai", "/connections/new/?dialect=simulated")
+MORE_PAGES = (
+    "/connections/new/?dialect=openai",
+    "/connections/new/?dialect=simulated",
+    "/runs/",
+    "/workflows/",
+    "/workflows/new/",
+    "/triggers/",
+    "/triggers/new/",
+    "/triggers/new/?kind=schedule",
+    "/triggers/new/?kind=webhook",
+    "/triggers/new/?kind=event",
+    "/triggers/new/?kind=form",
+)
 OPEN_PAGES = (
     "/accounts/login/",
     "/accounts/signup/",
@@ -39,6 +52,7 @@ POST_ONLY = {
     "team:withdraw",
     "team:role",
     "team:remove",
+    "inbox:decide",
     "agents:delete",
     "connections:test",
     "connections:default",

@@ -92,8 +92,18 @@ def test_the_navigation_marks_where_one_is(browse: Any, editor: User) -> None:
 
     current = [tag.attributes["href"] for tag in page.find("a", aria_current="page")]
     assert set(current) == {"/agents/"}
-    assert len(page.find("a", _class="nav-link")) == 7
+    assert len(page.find("a", _class="nav-link")) == 9
     assert len(page.find("a", _class="tabbar-link")) == 5
+
+
+def test_every_place_can_be_reached_on_a_small_screen(browse: Any, editor: User) -> None:
+    page = Page(browse(editor).get("/settings/").content.decode())
+
+    places = {tag.attributes["href"] for tag in page.find("a", _class="nav-link")}
+    bar = {tag.attributes["href"] for tag in page.find("a", _class="tabbar-link")}
+    more = {tag.attributes["href"] for tag in page.find("a", _class="stretched")}
+    assert places <= bar | more
+    assert len(places) > len(bar)
 
 
 def test_switching_the_team_changes_what_is_shown(browse: Any, editor: User) -> None:

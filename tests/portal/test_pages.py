@@ -14,7 +14,7 @@ from apps.agents.models import Agent
 from tests.portal.markup import Page
 from tests.portal.places import GONE_PAGES, MORE_PAGES, OPEN_PAGES, PAGES, POST_ONLY
 
-SPACES = ("portal", "settings", "team", "agents", "connections")
+SPACES = ("portal", "settings", "team", "inbox", "agents", "connections")
 
 
 @pytest.mark.parametrize("url", [*PAGES.values(), *MORE_PAGES])
@@ -72,6 +72,7 @@ def test_what_changes_something_takes_only_posts(
         "team:withdraw": {"invitation_id": invitation.pk},
         "team:role": {"user_id": owner.pk},
         "team:remove": {"user_id": owner.pk},
+        "inbox:decide": {"approval_id": owner.pk},
         "agents:delete": {"slug": "writer"},
         "connections:test": {"slug": "main-provider"},
         "connections:default": {"slug": "main-provider"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core import mail
 
 from apps.accounts.models import Invitation, Membership, Role, Team, User
 
@@ -18,6 +19,47 @@ def test_an_owner_invites_by_a_link_that_works(browse: Any, owner: User, team: T
     assert joining.status_code == 200
     assert team.name in joining.content.decode()
     assert Invitation.objects.get(team=team).role == Role.OPERATOR
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Join"), ("zh-hans", "加入")])
+def test_an_invitation_with_an_address_is_mailed_as_text_and_as_html(
+    browse: Any, owner: User, team: Team, language: str, words: str
+) -> None:
+    answer = browse(owner, language).post("/team/invite/", {"email": "new@example.org", "role": "viewer"})
+
+    [letter] = mail.outbox
+    page = answer.content.decode()
+    link = "http://testserver/join/" + page.split("/join/")[1].split("<")[0]
+    assert letter.to == ["new@example.org"]
+    assert f"{words} {team.name}" in letter.subject
+    [(html, kind)] = letter.alternatives
+    assert kind == "text/html"
+    assert link in letter.body
+    assert f'href="{link}"' in html
+    assert words in html
+    assert browse().get(link.removeprefix("http://testserver")).status_code == 200
+    assert "new@example.org" in page.split("alert is-success")[1].split("/join/")[0]
+
+
+@pytest.mark.parametrize("backend", ["console", "dummy"])
+def test_mail_that_reaches_nobody_is_not_called_sent(
+    browse: Any, owner: User, settings: Any, backend: str
+) -> None:
+    settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
+
+    answer = browse(owner).post("/team/invite/", {"email": "new@example.org", "role": "viewer"})
+
+    assert "Send this link" in answer.content.decode()
+
+
+def test_an_invitation_stands_when_the_mail_server_is_away(browse: Any, owner: User, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+
+    answer = browse(owner).post("/team/invite/", {"email": "new@example.org", "role": "viewer"})
+
+    assert "Send this link" in answer.content.decode()
+    assert Invitation.objects.filter(email="new@example.org").exists()
 
 
 def test_an_invitation_is_withdrawn(browse: Any, owner: User, invitation: Invitation) -> None:

@@ -21,7 +21,10 @@ from django.utils import translation
 from apps.accounts.models import User
 from apps.agents.models import Agent
 from apps.portal.sentences import SENTENCES
+from apps.workflows.forms import sample_cards
+from apps.workflows.sample_words import WORDS as SAMPLE_WORDS
 from orchestra.errors import OrchestraError
+from tests.needs import need
 from tests.portal.markup import Page
 from tests.portal.places import GONE_PAGES, MORE_PAGES, OPEN_PAGES, PAGES
 
@@ -30,10 +33,12 @@ CATALOGUE = ROOT / "locale" / "zh_Hans" / "LC_MESSAGES" / "django.po"
 HOLDS = re.compile(r"%\((\w+)\)[sd]|\{(\w+)\}")
 NOT_TRANSLATED = re.compile(
     # Addresses, time zones, prefixes of keys.
-    r"[\w.+-]+@[\w.-]+|https?://\S+|\b[A-Z]\w+(/[\w -]+)+|ork_\w+|127\.0\.0\.1"
+    r"[\w.+-]+@[\w.-]+|https?://\S+|\w+_per_minute|concurrency|\b[A-Z]\w+(/[\w -]+)+|ork_\w+|127\.0\.0\.1"
+    # Names that expressions use, and names of samples.
+    r"|\bdue_at\b|\btrigger\b|\bbody\b|\bheaders\b|\bquery\b|\brun\.\w+|\bagent\b|\bbrief\b|\breview\b"
     # Names and words that are the same in both languages.
     r"|Orchestra|OpenAI|Anthropic|Celery|API|JSON|YAML|HTTP|URL|UTC|PNG|JPEG|WebP|MB|GB|Cookie|vLLM|Ollama|token"
-    r"|messages|ASCII|Ctrl|Tab|Escape|English|/v1"
+    r"|messages|ASCII|Ctrl|Tab|Escape|English|/v1|Webhook|cron"
     # What the people of the tests wrote.
     r"|Olga Owner|OO|\bada\b|Writers?|Writes|Main provider|gpt-x|cdef|writer?"
 )
@@ -69,8 +74,7 @@ def test_the_compiled_catalogue_is_the_written_one(catalogue: polib.POFile) -> N
 
 
 def test_the_catalogue_has_every_text_of_the_product(catalogue: polib.POFile, tmp_path: Path) -> None:
-    if shutil.which("xgettext") is None:
-        pytest.skip("needs GNU gettext (package gettext)")
+    need(shutil.which("xgettext"), "GNU gettext is not installed (package gettext).")
     for name in ("apps", "orchestra", "templates", "workers", "locale"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "manage.py", tmp_path)
@@ -92,6 +96,13 @@ def test_every_error_s_own_words_are_in_the_catalogue() -> None:
     defaults = {error.default_message() for error in _family(OrchestraError)}
 
     assert defaults == SENTENCES
+
+
+def test_every_sample_s_own_words_are_in_the_catalogue() -> None:
+    with translation.override("en"):
+        said = {words for card in sample_cards() for words in (card["title"], card["text"])}
+
+    assert said == SAMPLE_WORDS
 
 
 @pytest.mark.parametrize("url", [*PAGES.values(), *MORE_PAGES])

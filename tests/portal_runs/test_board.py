@@ -24,6 +24,14 @@ def test_items_of_a_map_are_counted_under_one_path(run: Run, open_items: Any) ->
     assert board.active == {"views[2].draft": "running", "views[2]": "running"}
 
 
+def test_cancelled_items_of_a_map_are_not_done(run: Run, open_items: Any) -> None:
+    open_items(["succeeded", "cancelled", "cancelled"])
+
+    views = read_board(Run.objects.all(), run.pk).states["views"]
+
+    assert (views.done, views.total) == (1, 3)
+
+
 def test_rows_stand_in_reading_order_with_bodies_below_their_map(run: Run) -> None:
     board = read_board(Run.objects.all(), run.pk)
 
@@ -79,6 +87,8 @@ def test_the_number_of_queries_does_not_grow_with_the_items(
         ({"succeeded": 2, "skipped": 1}, "succeeded"),
         ({"skipped": 2}, "skipped"),
         ({"cancelled": 1, "skipped": 2}, "cancelled"),
+        ({"cancelled": 1, "succeeded": 2}, "cancelled"),
+        ({"cancelled": 1, "failed": 1, "succeeded": 2}, "failed"),
     ],
 )
 def test_many_statuses_become_the_one_that_says_most(counts: dict[str, int], status: str) -> None:

@@ -309,7 +309,8 @@ def test_ticked_runs_are_cancelled_together_and_ended_ones_left(
     Run.objects.filter(pk=ended.pk).update(status="succeeded")
 
     answer = browse(operator).post(
-        "/runs/cancel/", {"id": [str(run.pk), str(ended.pk)], "next": "/runs/?mine=1"}
+        "/runs/bulk/",
+        {"action": "cancel", "id": [str(run.pk), str(ended.pk)], "next": "/runs/?mine=1"},
     )
 
     run.refresh_from_db()
@@ -319,13 +320,15 @@ def test_ticked_runs_are_cancelled_together_and_ended_ones_left(
 
 
 def test_a_form_cannot_lead_away_from_here(browse: Any, operator: User, run: Run) -> None:
-    answer = browse(operator).post("/runs/cancel/", {"id": str(run.pk), "next": "https://evil.example/"})
+    answer = browse(operator).post(
+        "/runs/bulk/", {"action": "cancel", "id": str(run.pk), "next": "https://evil.example/"}
+    )
 
     assert answer["Location"] == "/runs/"
 
 
 def test_a_strangers_ticked_runs_are_left_alone(browse: Any, stranger: User, run: Run) -> None:
-    browse(stranger).post("/runs/cancel/", {"id": str(run.pk)})
+    browse(stranger).post("/runs/bulk/", {"action": "cancel", "id": str(run.pk)})
 
     run.refresh_from_db()
     assert run.status == "queued"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
+from apps.runs.models import NodeRun
 from orchestra.errors import ToolFailed, ToolUnavailable
 from orchestra.tools.functions import function
 
@@ -15,6 +16,9 @@ gates: dict[str, threading.Event] = {}
 def reset() -> None:
     calls.clear()
     gates.clear()
+    bad_items.clear()
+    held_items.clear()
+    open_items.clear()
 
 
 @function("test_flaky")
@@ -47,3 +51,44 @@ def gate(key: str) -> str:
     calls[key] += 1
     gates.setdefault(key, threading.Event()).wait(20)
     return key
+
+
+bad_items: set[int] = set()
+held_items: set[int] = set()
+open_items = threading.Event()
+
+
+@function("test_flaky_item")
+def flaky_item(item: int) -> int:
+    """Fail for the items that the test calls bad, and hold those that it holds."""
+    calls[f"item {item}"] += 1
+    if item in held_items:
+        open_items.wait(20)
+    if item in bad_items:
+        raise ToolFailed(f"{item} is bad.")
+    return item
+
+
+LOOK_BACK = "test_look_back"
+
+
+@function(LOOK_BACK)
+def look_back(run: str) -> list[str]:
+    """Return what of a run is recorded as succeeded."""
+    return sorted(NodeRun.objects.filter(run_id=run, status="succeeded").values_list("path", flat=True))
+
+
+@function("test_noted")
+def noted(key: str, value: object, fail: bool = False) -> object:
+    """Return the value, and note that this was called."""
+    calls[key] += 1
+    if fail:
+        raise ToolFailed("This fails.")
+    return value
+
+
+@function("test_count")
+def counted(key: str) -> int:
+    """Return the number of calls."""
+    calls[key] += 1
+    return calls[key]

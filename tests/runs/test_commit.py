@@ -6,14 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
-from apps.runs.actions import cancel_run, start_run, upkeep
+from apps.runs.actions import cancel_run, outside, start_run, upkeep
 from apps.runs.actions.commit import commit
+from apps.runs.actions.doubt import Doubt
 from apps.runs.actions.facts import FactBook
-from apps.runs.actions.operations import Advance, Applied, Claim, Feed, HandBack, Operation, Record
+from apps.runs.actions.operations import Advance, Applied, Claim, Feed, HandBack, Hold, Operation, Record
 from apps.runs.models import NodeRun, Run, Worker
-from orchestra.engine.outcome import Done, Failed
+from orchestra.engine.outcome import Done, Expand, Failed, Suspend
 
 TWO = """
 orchestra: 1
@@ -48,7 +50,8 @@ def run(publish_workflow: Any, editor: Any, do: Any) -> Run:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Catch the hints that the upkeep sends."""
     hints: list[str] = []
-    monkeypatch.setattr(upkeep, "send_advance", lambda run, _priority: hints.append(run) or True)
+    for module in (upkeep, outside):
+        monkeypatch.setattr(module, "send_advance", lambda run, _priority: hints.append(run) or True)
     return hints
 
 
@@ -81,8 +84,8 @@ def test_operations_on_a_run_that_does_not_exist_are_refused_quietly(do: Any, db
 def test_a_result_is_recorded_once(run: Run, do: Any) -> None:
     claimed = do(Claim(str(run.pk), "one", 0)).claimed[0]
 
-    first = do(Record(str(run.pk), "one", claimed.fence, Done("a")))
-    second = do(Record(str(run.pk), "one", claimed.fence, Done("b")))
+    first = do(Record(str(run.pk), "one", Hold({"one": claimed.fence}), Done("a")))
+    second = do(Record(str(run.pk), "one", Hold({"one": claimed.fence}), Done("b")))
 
     assert (first.is_accepted, second.is_accepted) == (True, False)
     assert node(run, "one").output == "a"
@@ -92,7 +95,7 @@ def test_a_result_is_recorded_once(run: Run, do: Any) -> None:
 def test_what_becomes_ready_for_another_queue_is_handed_over_to_be_sent(run: Run, do: Any) -> None:
     claimed = do(Claim(str(run.pk), "one", 0)).claimed[0]
 
-    applied = do(Record(str(run.pk), "one", claimed.fence, Done(), keep="cpu"))
+    applied = do(Record(str(run.pk), "one", Hold({"one": claimed.fence}), Done(), keep="cpu"))
 
     assert applied.claimed == ()
     assert [(head.path, head.queue) for head in applied.dispatch.heads] == [("two", "io")]
@@ -104,7 +107,7 @@ def test_what_becomes_ready_in_the_reporters_own_queue_is_claimed_in_the_same_co
 ) -> None:
     claimed = do(Claim(str(run.pk), "one", 0)).claimed[0]
 
-    applied = do(Record(str(run.pk), "one", claimed.fence, Done(), keep="io"))
+    applied = do(Record(str(run.pk), "one", Hold({"one": claimed.fence}), Done(), keep="io"))
 
     assert [c.path for c in applied.claimed] == ["two"]
     assert applied.dispatch is None
@@ -121,7 +124,7 @@ def test_a_lost_workers_nodes_are_queued_again_and_its_late_result_is_refused(
     assert upkeep.note_lost_workers() == ["w1"]
     assert upkeep.take_from_lost_workers() == 1
 
-    late = do(Record(str(run.pk), "one", claimed.fence, Done("late")))
+    late = do(Record(str(run.pk), "one", Hold({"one": claimed.fence}), Done("late")))
     assert late.is_accepted is False
     assert (node(run, "one").status, node(run, "one").losses, node(run, "one").output) == ("queued", 1, None)
     assert sent == [str(run.pk)]
@@ -150,10 +153,24 @@ def test_a_node_that_loses_its_third_worker_fails_as_poison(run: Run, do: Any, s
 def test_a_worker_that_stops_hands_its_node_back_without_charging_the_attempt(run: Run, do: Any) -> None:
     claimed = do(Claim(str(run.pk), "one", 0)).claimed[0]
 
-    applied = do(HandBack(str(run.pk), "one", claimed.fence))
+    applied = do(HandBack(str(run.pk), "one", Hold({"one": claimed.fence})))
 
     assert [head.path for head in applied.dispatch.heads] == ["one"]
     assert (node(run, "one").status, node(run, "one").attempt) == ("queued", 0)
+
+
+def test_the_second_turn_of_a_map_or_a_child_costs_no_attempt_whoever_loses_it(
+    run: Run, do: Any, sent: list[str]
+) -> None:
+    run.node_runs.filter(path="one").update(attempt=1, items_total=1)
+
+    claimed = do(Claim(str(run.pk), "one", 0)).claimed[0]
+    do(HandBack(str(run.pk), "one", Hold({"one": claimed.fence})))
+    do(Claim(str(run.pk), "one", 0))
+    Worker.objects.create(pk="w1", queues="cpu", pool="x", slots=1, lost_at=timezone.now())
+    upkeep.take_from_lost_workers()
+
+    assert (node(run, "one").status, node(run, "one").attempt) == ("queued", 1)
 
 
 def test_a_lost_message_is_sent_again_unless_the_queue_is_merely_long(
@@ -183,7 +200,7 @@ def test_a_cancelled_run_takes_no_late_result_and_starts_nothing(run: Run, do: A
     claimed = do(Claim(str(run.pk), "one", 0)).claimed[0]
 
     cancel_run(run=run, by=editor)
-    late = do(Record(str(run.pk), "one", claimed.fence, Done()))
+    late = do(Record(str(run.pk), "one", Hold({"one": claimed.fence}), Done()))
 
     assert late == Applied()
     assert do(Advance(str(run.pk))) == Applied()
@@ -197,7 +214,9 @@ def test_many_operations_of_many_runs_commit_together(
     commit([Advance(run) for run in runs], worker="w1", book=book)
     claims = commit([Claim(run, "one", 0) for run in runs], worker="w1", book=book)
 
-    records = [Record(c.claimed[0].facts.run, "one", c.claimed[0].fence, Done()) for c in claims]
+    records = [
+        Record(c.claimed[0].facts.run, "one", Hold({"one": c.claimed[0].fence}), Done()) for c in claims
+    ]
     answers = commit([*records, *records], worker="w1", book=book)
 
     assert [answer.is_accepted for answer in answers] == [True] * 5 + [False] * 5
@@ -217,10 +236,85 @@ def test_a_feeder_takes_no_more_than_it_asked_for(publish_workflow: Any, editor:
 def test_a_failure_to_be_tried_again_is_laid_down_and_resumed_by_its_holder_only(run: Run, do: Any) -> None:
     claimed = do(Claim(str(run.pk), "one", 0)).claimed[0]
     error = {"code": "tool_unavailable", "message": "away", "hint": "", "transient": True}
-    do(Record(str(run.pk), "one", claimed.fence, Failed(error, retry_after=0.1)))
+    do(Record(str(run.pk), "one", Hold({"one": claimed.fence}), Failed(error, retry_after=0.1)))
 
     stranger = do(Claim(str(run.pk), "one", 0, fence=claimed.fence + 1), "w2")
     holder = do(Claim(str(run.pk), "one", 0, fence=claimed.fence))
 
     assert stranger.claimed == ()
     assert [c.attempt for c in holder.claimed] == [2]
+
+
+def test_a_try_that_was_committed_after_all_is_not_made_again(run: Run, book: FactBook) -> None:
+    operations, doubt = [Claim(str(run.pk), "one", 0)], Doubt()
+
+    first = commit(operations, worker="w1", book=book, doubt=doubt)
+    again = commit(operations, worker="w1", book=book, doubt=doubt)
+
+    assert again == first
+    assert [claimed.path for claimed in again[0].claimed] == ["one"]
+    assert node(run, "one").attempt == 1
+
+
+def test_a_try_that_was_rolled_back_is_made_again(run: Run, book: FactBook) -> None:
+    operations, doubt = [Claim(str(run.pk), "one", 0)], Doubt()
+    with transaction.atomic():
+        commit(operations, worker="w1", book=book, doubt=doubt)
+        transaction.set_rollback(True)
+
+    again = commit(operations, worker="w1", book=book, doubt=doubt)
+
+    assert [claimed.path for claimed in again[0].claimed] == ["one"]
+    assert node(run, "one").status == "running"
+
+
+EARLY_MAP = """
+orchestra: 1
+nodes:
+  quick: {kind: function, settings: {name: noop}}
+  slow: {kind: function, settings: {name: noop}}
+  each:
+    kind: map
+    needs: [quick, slow]
+    join: first
+    settings: {items: [1, 2], body: {nodes: {one: {kind: function, settings: {name: noop}}}, output: "{{ item }}"}}
+"""
+
+
+def test_what_arrives_late_at_a_map_with_an_early_join_is_not_counted_as_an_item(
+    publish_workflow: Any, editor: Any, do: Any
+) -> None:
+    run = start_run(workflow=publish_workflow(EARLY_MAP), input={}, by=editor)
+    key = str(run.pk)
+    do(Advance(key))
+    holds = {path: Hold({path: do(Claim(key, path, 0)).claimed[0].fence}) for path in ("quick", "slow")}
+    do(Record(key, "quick", holds["quick"], Done()))
+    opened = do(Claim(key, "each", 0)).claimed[0]
+    do(Record(key, "each", Hold({"each": opened.fence}), Expand([1, 2])))
+
+    do(Record(key, "slow", holds["slow"], Done()))
+
+    assert (node(run, "each").status, node(run, "each").unsettled) == ("waiting", 2)
+
+
+WAITING = """
+orchestra: 1
+nodes: {rest: {kind: wait, settings: {seconds: 60}}, after: {kind: function, needs: [rest], settings: {name: noop}}}
+"""
+
+
+def test_a_run_that_cannot_be_changed_holds_up_no_other(
+    publish_workflow: Any, editor: Any, do: Any, sent: list[str]
+) -> None:
+    workflow = publish_workflow(WAITING)
+    runs = [str(start_run(workflow=workflow, input={}, by=editor).pk) for _ in range(3)]
+    for run in runs:
+        do(Advance(run))
+        claimed = do(Claim(run, "rest", 0)).claimed[0]
+        do(Record(run, "rest", Hold({"rest": claimed.fence}), Suspend("time", due_in=0)))
+    Run.objects.filter(pk=runs[1]).update(unsettled=0)
+
+    assert upkeep.end_due_waits() == 2
+
+    ended = NodeRun.objects.filter(path="rest", status="succeeded").values_list("run_id", flat=True)
+    assert {str(run) for run in ended} == {runs[0], runs[2]}

@@ -79,6 +79,16 @@ def test_a_map_runs_its_body_once_per_item_and_keeps_their_order(
     assert run.nodes_done == run.nodes_total == 3 + 7
 
 
+def test_a_map_keeps_the_moment_of_its_first_start(worker: Any, publish_workflow: Any, editor: Any) -> None:
+    workflow = publish_workflow(MAP)
+
+    run = wait_for_end(start_run(workflow=workflow, input={}, by=editor))
+
+    first = run.events.filter(type="node.started", node="each").earliest("seq")
+    assert nodes_of(run)["each"].started_at == first.at
+    assert nodes_of(run)["each"].started_at <= nodes_of(run)["each[0].square"].started_at
+
+
 def chain_with(settings: str, more: str = "") -> str:
     return f"""
 orchestra: 1

@@ -21,7 +21,8 @@ def test_a_program_ends_as_it_says(program: Program, unit_size: int) -> None:
     functions.load(["orchestra.tools.builtin"])
     plan = compile_definition(program.definition, functions=functions.schemas(), unit_size=unit_size)
 
-    ended = simulate(plan, complete_input(plan.inputs, program.input), behave=program.behave())
+    given = complete_input(plan.inputs, program.input)
+    ended = simulate(plan, given, behave=program.behave(), world=program.world_acts)
 
     assert told(ended, program.expect) == {key: program.expect[key] for key in sorted(program.expect)}
 

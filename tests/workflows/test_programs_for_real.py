@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from apps.runs.actions import start_run
+from apps.runs.actions import decide_approval, decide_effect, limits, send_signal, start_run, upkeep
 from apps.runs.models import Run
 from orchestra.engine.context import Context
+from orchestra.engine.effects import EFFECT
 from orchestra.engine.nodes import Kind, kind
 from orchestra.engine.outcome import Outcome
-from tests.running import nodes_of, wait_for_end
+from tests.running import nodes_of, wait_until
 from tests.workflows.programs import Program, programs
 from workers import context as worker_context
 
-SCRIPTED = {"llm", "http", "function"}
+SCRIPTED = {"llm", "agent", "http", "function", "tool"}
 
 
 def scripted_kinds(program: Program) -> Any:
@@ -49,11 +50,35 @@ def test_a_program_ends_on_workers_as_it_says(
 ) -> None:
     settings.ORCHESTRA_UNIT_SIZE = unit_size
     monkeypatch.setattr(worker_context, "kind", scripted_kinds(program))
+    for name, child in program.workflows.items():
+        publish_workflow(dict(child), name=name.title())
     workflow = publish_workflow(dict(program.definition))
 
-    run = wait_for_end(start_run(workflow=workflow, input=dict(program.input), by=editor))
+    run = start_run(workflow=workflow, input=dict(program.input), by=editor)
+    acted: set[str] = set()
+    wait_until(run, lambda fresh: fresh.is_final or act_on(fresh, program, acted, editor))
 
     assert told(run, program.expect) == {key: program.expect[key] for key in sorted(program.expect)}
+
+
+def act_on(run: Run, program: Program, acted: set[str], by: Any) -> bool:
+    """Be the world and the clock for a while: do what the program says about nodes that wait."""
+    upkeep.end_due_waits()
+    limits.end_overdue()
+    for node in run.node_runs.filter(status="waiting", path__in=program.world.keys() - acted):
+        if node.waiting_for.startswith("signal:"):
+            name = node.waiting_for.removeprefix("signal:")
+            send_signal(run=run, name=name, payload=program.world[node.path]["signal"], by=by)
+        elif node.waiting_for == EFFECT:
+            output = program.world[node.path]["happened"]
+            decide_effect(run=run, path=node.path, decision="happened", output=output, by=by)
+        else:
+            entry = program.world[node.path]
+            more = {name: entry[name] for name in ("form", "comment") if name in entry}
+            asked = run.approvals.get(path=node.path)
+            decide_approval(approval=asked, decision=entry["decide"], by=by, **more)
+        acted.add(node.path)
+    return False
 
 
 def told(run: Run, expect: Mapping[str, Any]) -> dict[str, Any]:

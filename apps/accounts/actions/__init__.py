@@ -1,6 +1,7 @@
 """Every write about people and teams, one function each, called by pages, API, admin and commands alike."""
 
 from apps.accounts.actions.keys import create_api_key, revoke_api_key
+from apps.accounts.actions.letters import send_invitation
 from apps.accounts.actions.links import make_login_link, use_login_link
 from apps.accounts.actions.people import (
     ensure_operator,
@@ -39,6 +40,7 @@ __all__ = [
     "remove_member",
     "rename_team",
     "revoke_api_key",
+    "send_invitation",
     "set_avatar",
     "set_preferences",
     "update_profile",

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.db.models import Q
 
 from apps.accounts.models import User
+
+USUAL_PLACE = "http://localhost:8000"
+
+
+def served_at() -> str:
+    """Return the address under which `manage.py up` serves this data folder, or the usual one."""
+    try:
+        written = json.loads((settings.VAR_DIR / "run" / "orchestra.lock").read_bytes())
+        return str(written["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return USUAL_PLACE
 
 
 def find_person(name: str) -> User:

@@ -12,7 +12,7 @@ from apps.accounts.models import Role, Team, User
 from apps.accounts.rights import require
 from apps.agents.checks import check_agent
 from apps.agents.models import Agent, Connection
-from apps.agents.slugs import free_slug, is_slug
+from apps.agents.slugs import check_slug, free_slug
 from orchestra.errors import Conflict, InvalidInput, Problem, StaleRevision
 
 
@@ -44,8 +44,8 @@ def create_agent(
     """
     require(by, team.pk, Role.EDITOR)
     _check_connection(connection, team.pk)
-    if slug and not is_slug(slug):
-        raise InvalidInput(problems=[Problem("slug", "invalid", _("This cannot be a short name."))])
+    if slug:
+        check_slug(slug)
     agent = Agent(
         team=team,
         slug=slug or free_slug(Agent.objects.filter(team=team), name, "agent"),

@@ -16,7 +16,7 @@ from apps.agents import crypto
 from apps.agents.checks import check_connection, is_mask
 from apps.agents.models import Connection, Dialect
 from apps.agents.providers import base_url_of
-from apps.agents.slugs import free_slug, is_slug
+from apps.agents.slugs import check_slug, free_slug
 from orchestra.errors import Conflict, InvalidInput, Problem, StaleRevision
 
 HINT_LENGTH = 4
@@ -52,9 +52,9 @@ def create_connection(
         "default_model": default_model.strip(),
     }
     options = {} if options is None else options
-    check_connection(**fields, secret=secret, options=options)
-    if slug and not is_slug(slug):
-        raise InvalidInput(problems=[Problem("slug", "invalid", _("This cannot be a short name."))])
+    check_connection(team=team.slug, **fields, secret=secret, options=options)
+    if slug:
+        check_slug(slug)
     Team.objects.select_for_update().get(pk=team.pk)
     others = Connection.objects.filter(team=team)
     connection = Connection(
@@ -128,6 +128,7 @@ def delete_connection(*, connection: Connection, by: User) -> None:
 
 def _check(connection: Connection, secret: str) -> None:
     check_connection(
+        team=connection.team.slug,
         name=connection.name,
         dialect=connection.dialect,
         base_url=connection.base_url,

@@ -6,11 +6,10 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from apps.accounts.models import Role, User
 from apps.accounts.rights import require
 from apps.agents.models import Connection
+from apps.agents.outbound import allowed_out, team_name
 from apps.agents.providers import make_client
 from orchestra.errors import NodeFailure
 from orchestra.llm.client import Message, ModelRequest
@@ -42,15 +41,14 @@ def test_connection(*, connection: Connection, by: User) -> ConnectionTest:
     require(by, connection.team_id, Role.EDITOR)
     started = time.monotonic()
     try:
-        models = asyncio.run(_models(connection))
+        models = asyncio.run(_models(connection, allowed_out(team_name(connection.team_id))))
     except NodeFailure as error:
         seconds = time.monotonic() - started
         return ConnectionTest(False, seconds, code=error.code, message=error.message, hint=error.hint)
     return ConnectionTest(True, time.monotonic() - started, models=tuple(models))
 
 
-async def _models(connection: Connection) -> list[str]:
-    allow = frozenset(settings.ORCHESTRA_ALLOWED_HOSTS_OUT)
+async def _models(connection: Connection, allow: frozenset[str]) -> list[str]:
     async with Outbound(allow=allow, limits=Limits(total_seconds=SECONDS)) as http:
         client = make_client(connection, http)
         if not isinstance(client, ProviderClient):

@@ -57,15 +57,17 @@ def rename(request: HttpRequest) -> HttpResponse:
 @require_POST
 @never_cache
 def invite_person(request: HttpRequest) -> HttpResponse:
-    """Make an invitation; its link is on this answer, and nowhere else."""
+    """Make an invitation; its link is on this answer, in the mail to an address, and nowhere else."""
     team, form = active_team(request), InvitationForm(request.POST)
     if not form.is_valid():
         return _page(request, team, invitation_form=form)
     data = form.cleaned_data
-    _invitation, path = actions.invite(
+    invitation, path = actions.invite(
         team=team, role=data["role"], email=data["email"], by=person_of(request)
     )
-    return _page(request, team, link=request.build_absolute_uri(path))
+    link = request.build_absolute_uri(path)
+    is_mailed = actions.send_invitation(invitation=invitation, url=link)
+    return _page(request, team, link=link, mailed_to=invitation.email if is_mailed else "")
 
 
 @login_required
@@ -123,6 +125,7 @@ def _page(
     invitation_form: InvitationForm | None = None,
     rename_form: TeamForm | None = None,
     link: str = "",
+    mailed_to: str = "",
 ) -> HttpResponse:
     is_owner = person_of(request).can(Role.OWNER, team.pk)
     open_ones = Invitation.objects.filter(team=team, accepted_at=None, expires_at__gt=timezone.now())
@@ -135,6 +138,7 @@ def _page(
         "invitation_form": invitation_form or InvitationForm(),
         "rename_form": rename_form or TeamForm(initial={"name": team.name}),
         "link": link,
+        "mailed_to": mailed_to,
     }
     has_errors = bool((invitation_form and invitation_form.errors) or (rename_form and rename_form.errors))
     return render(request, "portal/team.html", context, status=422 if has_errors else 200)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from django.db import transaction
 from django.utils import timezone
 
-from apps.runs import live, rows
+from apps.runs import live, rows, sql
+from apps.runs.actions.doubt import Doubt
 from apps.runs.actions.facts import FactBook
 from apps.runs.actions.finish import finish_run
 from apps.runs.actions.operations import (
@@ -21,12 +21,14 @@ from apps.runs.actions.operations import (
     Claim,
     Claimed,
     Dispatch,
+    Facts,
     Feed,
     HandBack,
     Head,
     Operation,
     Record,
 )
+from apps.runs.actions.places import give_up_places
 from apps.runs.actions.reading import read_claims
 from apps.runs.actions.state import RunState
 from apps.runs.events import EventLog
@@ -40,18 +42,24 @@ ADVANCE_LIMIT = 5_000
 """Queued node runs that one `Advance` sends out; the relay sends the rest."""
 
 
-def commit(operations: Sequence[Operation], *, worker: str, book: FactBook) -> list[Applied]:
+def commit(
+    operations: Sequence[Operation], *, worker: str, book: FactBook, doubt: Doubt | None = None
+) -> list[Applied]:
     """Apply operations in order and return their answers in the same order.
 
     An operation on a run that does not exist, was cancelled or has another epoch is refused quietly. Raises
-    django.db.Error; then nothing was applied and the caller may try all of it again.
+    django.db.Error; then the caller may try all of it again, with the same `doubt`: it tells whether the failed try
+    was committed after all.
     """
-    facts = book.of(operation.run for operation in operations)
     log = EventLog(now=timezone.now())
-    with transaction.atomic(), rows.session():
-        locked = rows.lock_runs(facts)
+    with sql.session():
+        facts = book.of(operation.run for operation in operations)
+        locked, found = rows.lock_and_read(facts, _concerned(operations, facts))
+        if doubt is not None and doubt.was_committed():
+            return list(doubt.answers)
         states = {run: RunState(row, facts[run], log, worker) for run, row in locked.items()}
-        _preload(states, operations)
+        for row in found:
+            states[row.run_id].nodes[row.path] = row
         answers = [_apply(states[op.run], op) if op.run in states else _NOTHING for op in operations]
         _save_nodes(states.values())
         for state in states.values():
@@ -61,42 +69,54 @@ def commit(operations: Sequence[Operation], *, worker: str, book: FactBook) -> l
         )
         rows.save_runs([state.row for state in states.values()])
         log.flush()
+        applied = [_answer(states.get(op.run), a, claims) for op, a in zip(operations, answers, strict=True)]
+        if doubt is not None:
+            doubt.note(log, applied)
     live.broadcast(log.frames)
-    return [_answer(states.get(op.run), a, claims) for op, a in zip(operations, answers, strict=True)]
+    ended = [run for run, state in states.items() if facts[run].is_limited and state.row.finished_at]
+    if ended:
+        give_up_places(ended)
+    return applied
 
 
 class _Draft:
     """What an operation came to, before the claimed node runs' inputs are read."""
 
-    __slots__ = ("accepted", "claimed", "heads")
+    __slots__ = ("accepted", "claimed", "heads", "raised_to")
 
     def __init__(
-        self, accepted: bool = False, claimed: Sequence[NodeRow] = (), heads: Sequence[NodeRow] = ()
+        self,
+        accepted: bool = False,
+        claimed: Sequence[NodeRow] = (),
+        heads: Sequence[NodeRow] = (),
+        raised_to: int | None = None,
     ) -> None:
         self.accepted = accepted
         self.claimed = claimed
         self.heads = heads
+        self.raised_to = raised_to
 
 
 _NOTHING = _Draft()
 
 
-def _preload(states: Mapping[str, RunState], operations: Sequence[Operation]) -> None:
-    """Read the rows that the operations name and those they lead to, in one statement for all runs."""
-    wanted = {
-        (op.run, op.path)
-        for op in operations
-        if isinstance(op, Claim | Record | HandBack) and op.run in states
-    }
-    for row in rows.nodes_at(sorted(wanted)):
-        states[row.run_id].nodes[row.path] = row
+def _concerned(operations: Sequence[Operation], facts: Mapping[str, Facts]) -> list[tuple[str, str]]:
+    """Return what the operations name and what they lead to first, as (run, path)."""
+    wanted: set[tuple[str, str]] = set()
+    for op in operations:
+        if op.run not in facts or not isinstance(op, Claim | Record | HandBack):
+            continue
+        wanted.add((op.run, op.path))
+        if isinstance(op, Record):
+            wanted.update((op.run, path) for path in facts[op.run].plan.paths_after(op.path))
+    return sorted(wanted)
 
 
 def _apply(state: RunState, operation: Operation) -> _Draft:
     state.ready = []
     match operation:
         case Advance():
-            return _advance(state)
+            return _advance(state, operation.raised_to)
         case Claim():
             return _claim(state, operation)
         case Feed():
@@ -109,20 +129,30 @@ def _apply(state: RunState, operation: Operation) -> _Draft:
             return _Draft(accepted, claimed, heads)
 
 
-def _advance(state: RunState) -> _Draft:
-    if state.row.status == RunStatus.QUEUED:
+def _start(state: RunState) -> None:
+    if state.row.status == RunStatus.QUEUED and not state.row.is_held:
         state.row.status = RunStatus.RUNNING
-        state.row.started_at = state.log.now
+        state.row.started_at = state.row.dispatched_at = state.log.now
         state.event(EventType.RUN_STARTED, status=RunStatus.RUNNING)
+
+
+def _advance(state: RunState, raised_to: int | None) -> _Draft:
+    _start(state)
     if state.row.status not in (RunStatus.RUNNING, RunStatus.WAITING):
         return _NOTHING
     state.row.dispatched_at = state.log.now
-    return _Draft(True, heads=rows.queued_nodes(state.row.id, None, ADVANCE_LIMIT))
+    queued = rows.queued_nodes(state.row.id, None, ADVANCE_LIMIT)
+    state.take_ended_children()
+    return _Draft(True, heads=[*queued, *_announce(state, state.ready)], raised_to=raised_to)
 
 
 def _claim(state: RunState, operation: Claim) -> _Draft:
     found = state.load([operation.path])
-    if not found or not state.is_open_for(operation.epoch):
+    if not found:
+        return _NOTHING
+    _start(state)
+    epoch = operation.epoch if operation.fence is None else state.row.epoch
+    if not state.is_open_for(epoch):
         return _NOTHING
     row = found[0]
     is_held = operation.fence is not None and state.may_resume(row, operation.fence)
@@ -139,42 +169,64 @@ def _feed(state: RunState, operation: Feed) -> _Draft:
 
 
 def _hand_back(state: RunState, operation: HandBack) -> _Draft:
-    found = state.load([operation.path])
-    if not found or found[0].status != NodeStatus.RUNNING or found[0].fence != operation.fence:
+    row = state.held(operation)
+    if row is None:
         return _NOTHING
-    state.hand_back(found[0], "worker_stopped")
-    return _Draft(True, heads=[found[0]] if not state.row.finished_at else [])
+    state.hand_back(row, "worker_stopped")
+    return _Draft(True, heads=[row])
 
 
 def _share_out(state: RunState, operation: Record) -> tuple[list[NodeRow], list[NodeRow]]:
     """Decide who runs what became ready: the reporter itself, a canvas that is under way, or whoever gets a message.
 
-    The reporter goes on with the next node of its segment, with every stretch of inline nodes (any worker may run
-    those), and with one segment of its own queue; it spends no message on them.
+    The reporter goes on with what it has begun already, with the next node of its segment, with every stretch of
+    inline nodes (any worker may run those), and with one segment of its own queue; it spends no message on them.
     """
-    if not state.ready or operation.keep is None:
-        return [], _announce(state, state.ready)
-    plan = state.facts.plan
-    own = plan.at(state.load([operation.path])[0].scope)
-    segment = own.nodes[state.nodes[operation.path].node].segment
+    ready = _grant(state, operation)
+    if not ready or operation.keep is None or not state.is_open:
+        return [], _announce(state, ready)
+    reporter = state.nodes[operation.path]
+    plan = state.facts.plan.at(reporter.scope)
+    segment = plan.nodes[reporter.node].segment
+    follows = operation.follows and operation.epoch in (None, state.row.epoch)
     claimed: list[NodeRow] = []
     others: list[NodeRow] = []
-    for row in state.ready:
-        same_scope = row.scope == state.nodes[operation.path].scope
-        if same_scope and own.nodes[row.node].segment == segment:
+    for row in ready:
+        is_near = row.scope == reporter.scope
+        if is_near and plan.nodes[row.node].segment == segment:
             claimed.append(row)
-        elif operation.follows and same_scope and own.in_same_unit(segment, own.nodes[row.node].segment):
+        elif follows and is_near and plan.in_same_unit(segment, plan.nodes[row.node].segment):
             _announce(state, [row])
         elif row.queue == "control" and len(claimed) < INLINE_AT_ONCE:
             claimed.append(row)
         else:
             others.append(row)
-    if not claimed:
+    if not claimed and not _fan_out(state, others):
         kept = next((row for row in others if row.queue == operation.keep), None)
         if kept is not None:
             others.remove(kept)
             claimed.append(kept)
     return [state.claim(row) for row in claimed], _announce(state, others)
+
+
+def _fan_out(state: RunState, found: Sequence[NodeRow]) -> bool:
+    """Say whether several nodes start what is left of one unit: a canvas brings them, and what joins them."""
+    plan = state.facts.plan
+    if len(found) < 2 or state.row.epoch or any(row.scope for row in found):
+        return False
+    first, *others = (plan.nodes[row.node].segment for row in found)
+    return all(plan.in_same_unit(first, other) for other in others)
+
+
+def _grant(state: RunState, operation: Record) -> list[NodeRow]:
+    """Claim for the reporter's hold what it has begun; return the rest of what became ready."""
+    rest: list[NodeRow] = []
+    for row in state.ready:
+        if row.path in operation.ahead and state.is_open:
+            operation.hold.fences[row.path] = state.claim(row).fence
+        else:
+            rest.append(row)
+    return rest
 
 
 def _announce(state: RunState, found: Sequence[NodeRow]) -> list[NodeRow]:
@@ -196,7 +248,10 @@ def _answer(state: RunState | None, draft: _Draft, claims: Mapping[tuple[str, st
         return Applied()
     run = state.row
     dispatch = None
-    if draft.heads and run.finished_at is None:
+    if draft.heads and state.is_open:
         heads = tuple(Head(row.path, row.queue) for row in draft.heads)
-        dispatch = Dispatch(run.id, run.epoch, run.priority, state.facts.plan, heads)
-    return Applied(draft.accepted, tuple(claims[run.id, row.path] for row in draft.claimed), dispatch)
+        dispatch = Dispatch(run.id, run.epoch, run.priority, state.facts.plan, heads, draft.raised_to)
+    claimed = tuple(claims[run.id, row.path] for row in draft.claimed)
+    has_ended = run.finished_at is not None and bool(state.facts.parent)
+    parent = (state.facts.parent, run.priority) if has_ended else None
+    return Applied(draft.accepted, claimed, dispatch, parent)

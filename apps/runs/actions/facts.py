@@ -1,14 +1,17 @@
-"""What a worker process remembers of runs and plans: facts that never change, in bounded caches."""
+"""What a process remembers of runs and plans: facts that never change, in bounded caches."""
 
 from __future__ import annotations
 
 import json
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from functools import lru_cache
+from typing import Any
 
+from apps.runs import sql
 from apps.runs.actions.operations import Facts
-from apps.runs.models import Run
+from apps.runs.models import Origin, PriorityLevel
+from apps.runs.sql import from_json, from_time, str_id
 from apps.workflows.models import WorkflowVersion
 from orchestra.engine.codec import plan_from_json
 from orchestra.engine.plan import Plan
@@ -16,85 +19,77 @@ from orchestra.engine.plan import Plan
 CACHED_INPUT = 16 * 1024
 """Inputs above this many characters are read again for each claim instead of being kept."""
 
-V = TypeVar("V")
+CACHED_RUNS = 20_000
 
-
-class Recent(Generic[V]):
-    """The most recently used values, up to `size`; one thread only."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._values: OrderedDict[str, V] = OrderedDict()
-
-    def get(self, key: str) -> V | None:
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
-
-    def put(self, key: str, value: V) -> None:
-        self._values[key] = value
-        self._values.move_to_end(key)
-        while len(self._values) > self.size:
-            self._values.popitem(last=False)
+_COLUMNS = (
+    "run.id, run.team_id, workflow.slug, run.number, run.version_id, run.priority, run.created_at,"
+    " run.started_by_id, run.parent_id, team.slug, run.input, workflow.max_runs, run.origin"
+)
+_FROM = (
+    "runs_run run JOIN workflows_workflow workflow ON workflow.id = run.workflow_id"
+    " JOIN accounts_team team ON team.id = run.team_id"
+)
+_READERS: sql.Readers = {0: str_id, 1: str_id, 4: str_id, 6: from_time, 7: str_id, 8: str_id, 10: from_json}
 
 
 class FactBook:
-    """Facts by run and plans by version; belongs to the one thread that commits."""
+    """Facts by run; belongs to the one thread that commits."""
 
     def __init__(self) -> None:
-        self._facts: Recent[Facts] = Recent(20_000)
-        self._plans: Recent[Plan] = Recent(200)
+        self._facts: OrderedDict[str, Facts] = OrderedDict()
 
     def of(self, runs: Iterable[str]) -> dict[str, Facts]:
         """Return the facts of runs by id; a run that does not exist is left out."""
         wanted = set(runs)
-        found = {run: facts for run in wanted if (facts := self._facts.get(run)) is not None}
-        missing = wanted - found.keys()
+        missing = sorted(wanted - self._facts.keys())
         if missing:
-            for facts in self._load(missing):
-                self._facts.put(facts.run, facts)
-                found[facts.run] = facts
+            where, values = sql.any_of("run.id", missing)
+            text = f"SELECT {_COLUMNS} FROM {_FROM} WHERE {where}"  # noqa: S608  (constants only)
+            for row in sql.fetch(text, values, _READERS):
+                self._facts[row[0]] = _facts(*row)
+        found = {}
+        for run in wanted & self._facts.keys():
+            self._facts.move_to_end(run)
+            found[run] = self._facts[run]
+        while len(self._facts) > CACHED_RUNS:
+            self._facts.popitem(last=False)
         return found
 
-    def _load(self, runs: Iterable[str]) -> list[Facts]:
-        found = Run.objects.filter(id__in=list(runs)).values_list(
-            "id",
-            "team_id",
-            "workflow__slug",
-            "number",
-            "version_id",
-            "priority",
-            "input",
-            "created_at",
-            "started_by_id",
-        )
-        return [
-            Facts(
-                run=str(run),
-                team=str(team),
-                workflow=slug,
-                number=number,
-                version=str(version),
-                priority=priority,
-                input=given if len(json.dumps(given)) <= CACHED_INPUT else None,
-                created_at=created_at.isoformat().replace("+00:00", "Z"),
-                plan=self.plan(str(version)),
-                user=str(user or ""),
-            )
-            for run, team, slug, number, version, priority, given, created_at, user in found
-        ]
 
-    def plan(self, version: str) -> Plan:
-        plan = self._plans.get(version)
-        if plan is None:
-            plan = plan_from_json(WorkflowVersion.objects.values_list("plan", flat=True).get(pk=version))
-            self._plans.put(version, plan)
-        return plan
+def _facts(
+    run: str,
+    team: str,
+    workflow: str,
+    number: int,
+    version: str,
+    priority: int,
+    created_at: Any,
+    user: str | None,
+    parent: str | None,
+    team_name: str,
+    given: Any,
+    max_runs: int | None,
+    origin: str,
+) -> Facts:
+    return Facts(
+        run=run,
+        team=team,
+        workflow=workflow,
+        number=number,
+        version=version,
+        priority=priority,
+        input=given if len(json.dumps(given)) <= CACHED_INPUT else None,
+        created_at=created_at.isoformat().replace("+00:00", "Z"),
+        plan=plan_of(version),
+        user=user or "",
+        parent=parent or "",
+        team_name=team_name,
+        is_limited=max_runs is not None,
+        is_interactive=origin == Origin.PORTAL or priority >= PriorityLevel.HIGH,
+    )
 
 
-def inputs_of(runs: Iterable[str]) -> dict[str, Any]:
-    """Return the inputs of runs by id, read anew."""
-    return {
-        str(run): given for run, given in Run.objects.filter(id__in=list(runs)).values_list("id", "input")
-    }
+@lru_cache(maxsize=200)
+def plan_of(version: str) -> Plan:
+    """Return the plan of a workflow version by its id; versions never change."""
+    return plan_from_json(WorkflowVersion.objects.values_list("plan", flat=True).get(pk=version))

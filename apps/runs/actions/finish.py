@@ -2,35 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apps.runs import rows
 from apps.runs.actions.state import RunState
+from apps.runs.actions.undo import Ending, begin_undo, ending_of, undo_next
+from apps.runs.actions.waits import RETRY
+from orchestra.engine.context import LIMIT
 from orchestra.engine.expressions import render
+from orchestra.engine.nodes import waiting_kinds
 from orchestra.engine.plan import path_of
 from orchestra.engine.scope import NodeResult, reading_scope
-from orchestra.engine.status import EventType, RunStatus
+from orchestra.engine.status import EventType, NodeStatus, RunStatus
 from orchestra.errors import ExpressionError
 
 
 def finish_run(state: RunState) -> None:
-    """End the run if nothing of it is left to settle. The node rows of this transaction must have been written."""
+    """End the run if nothing of it is left to settle; else say whether it runs or only waits.
+
+    The node rows of this transaction must have been written.
+    """
     row = state.row
-    if row.unsettled > 0 or row.status not in (RunStatus.RUNNING, RunStatus.WAITING):
+    if row.status not in (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED):
         return
-    failures = rows.scope_failures([(row.id, "")]).get((row.id, ""), [])
-    if failures:
-        row.status, row.error = RunStatus.FAILED, failures[0]
-    else:
-        try:
-            row.status, row.output = RunStatus.SUCCEEDED, _output(state)
-        except ExpressionError as error:
-            row.status, row.error = RunStatus.FAILED, {**error.as_json(), "node": None}
+    if row.unsettled > 0:
+        if row.status != RunStatus.PAUSED:
+            _note_rest(state)
+        return
+    ending = _ending(state)
+    if ending is None:
+        return
+    row.status, row.error = ending[0], None if ending[1] is None else dict(ending[1])
     row.finished_at = state.log.now
     data: dict[str, Any] = {"status": row.status, "done": row.nodes_done, "total": row.nodes_total}
     if row.error is not None:
         data["error"] = row.error
     state.event(EventType(f"run.{row.status}"), **data)
+
+
+def _ending(state: RunState) -> Ending | None:
+    """Return how the run ends; None when something has to be undone first."""
+    row, plan = state.row, state.facts.plan
+    noted = ending_of(row) if plan.has_undo else None
+    if noted is not None:
+        return None if undo_next(row, plan, log=state.log, label=state.label) else noted
+    failures = _failures(state)
+    ending: Ending = (RunStatus.FAILED, failures[0]) if failures else (RunStatus.SUCCEEDED, None)
+    if not failures:
+        try:
+            row.output = _output(state)
+        except ExpressionError as error:
+            ending = (RunStatus.FAILED, {**error.as_json(), "node": None})
+    is_bad = ending[0] == RunStatus.FAILED
+    return None if is_bad and begin_undo(row, plan, ending, log=state.log, label=state.label) else ending
+
+
+def _failures(state: RunState) -> Sequence[Mapping[str, Any]]:
+    """Return the unhandled errors of the run's own nodes, without asking when all of them are at hand and well."""
+    own = [node for node in state.nodes.values() if not node.scope]
+    if len(own) == len(state.facts.plan.nodes) and all(n.status != NodeStatus.FAILED for n in own):
+        return ()
+    return rows.scope_failures([(state.row.id, "")]).get((state.row.id, ""), ())
+
+
+def _note_rest(state: RunState) -> None:
+    """Say `waiting` of a run in which nothing goes on because the world has to act first, `running` of any other."""
+    row = state.row
+    plan = state.facts.plan
+    if plan.kinds.isdisjoint(waiting_kinds()) and not plan.has_effects:
+        return
+    status = RunStatus.RUNNING if _is_active(state) else RunStatus.WAITING
+    if status != row.status:
+        row.status = status
+        is_waiting = status == RunStatus.WAITING
+        state.event(EventType.RUN_WAITING if is_waiting else EventType.RUN_RESUMED, status=status)
+
+
+def _is_active(state: RunState) -> bool:
+    """Say whether something of the run is queued, running or between two attempts."""
+    at_hand = state.nodes.values()
+    is_active = any(
+        node.status in (NodeStatus.QUEUED, NodeStatus.RUNNING)
+        or (node.status == NodeStatus.WAITING and node.waiting_for.startswith((RETRY, LIMIT)))
+        for node in at_hand
+    )
+    return is_active or rows.has_active(state.row.id, RETRY)
 
 
 def _output(state: RunState) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from apps.runs import rows
 from apps.runs.actions.operations import Facts
 from apps.runs.rows import NodeRow, RunRow
-from orchestra.engine.outcome import Expand
+from orchestra.engine.outcome import Expand, Iterate
 from orchestra.engine.plan import Plan, path_of
 from orchestra.engine.progress import initial_counts
 from orchestra.engine.status import EventType, NodeStatus
@@ -69,14 +69,27 @@ class ItemScopes(ABC):
         if not total:
             self.make_ready([owner])
             return
-        body = self._body(owner)
         for index, item in enumerate(outcome.items):
-            opened = scope_rows(body, self.row.id, f"{owner.path}[{index}]", owner=owner.path, index=index)
-            opened[-1].item = item
-            self.opened.extend(opened)
-            self.nodes.update((row.path, row) for row in opened)
-        self.row.nodes_total += total * (len(body.nodes) - 1)
+            self._open_scope(owner, index, item)
         self._release(owner, min(total, outcome.concurrency or total))
+
+    def open_iteration(self, owner: NodeRow, outcome: Iterate) -> None:
+        """Insert the node runs of a loop's next iteration and make its first ones ready."""
+        owner.status = NodeStatus.WAITING
+        owner.waiting_for = ITEMS
+        owner.items_total, owner.unsettled, owner.cursor = outcome.index + 1, 1, outcome.index
+        owner.worker = ""
+        self.event(EventType.NODE_WAITING, owner.path, waiting_for=ITEMS, items=1)
+        self._open_scope(owner, outcome.index, outcome.value)
+        self._release(owner, 1)
+
+    def _open_scope(self, owner: NodeRow, index: int, item: Any) -> None:
+        body = self._body(owner)
+        opened = scope_rows(body, self.row.id, f"{owner.path}[{index}]", owner=owner.path, index=index)
+        opened[-1].item = item
+        self.opened.extend(opened)
+        self.nodes.update((row.path, row) for row in opened)
+        self.row.nodes_total += len(body.nodes) - 1
 
     def item_ended(self, item: NodeRow) -> None:
         """Count an item off its map; release the next, or open no more after a failure that the map does not bear."""

@@ -11,20 +11,19 @@ from datetime import timedelta
 from typing import Any
 
 from apps.runs import rows
+from apps.runs.actions.effects import note_outcome, park_result
 from apps.runs.actions.items import ItemScopes
-from apps.runs.actions.operations import Facts, Record
+from apps.runs.actions.operations import Facts, HandBack, Record
+from apps.runs.actions.waits import RETRY, WaitingNodes
 from apps.runs.events import EventLog, Label
 from apps.runs.rows import NodeRow, RunRow
-from orchestra.engine.outcome import Done, Expand, Failed, Skipped, Suspend, Usage
-from orchestra.engine.plan import ITEM, path_of
+from orchestra.engine.outcome import Done, Expand, Failed, Iterate, Skipped, Suspend, Usage
+from orchestra.engine.plan import ITEM, UNDO, path_of
 from orchestra.engine.progress import Arrival, Count, settle
 from orchestra.engine.status import FINAL_NODE, EventType, NodeStatus, RunStatus
 
-RETRY = "retry"
-"""`waiting_for` of a node run between two attempts."""
 
-
-class RunState(ItemScopes):
+class RunState(ItemScopes, WaitingNodes):
     def __init__(self, row: RunRow, facts: Facts, log: EventLog, worker: str) -> None:
         self.row = row
         self.facts = facts
@@ -36,6 +35,8 @@ class RunState(ItemScopes):
         self.opened: list[NodeRow] = []
         self.ready: list[NodeRow] = []
         """Node runs that became ready in the current operation, in plan order."""
+        self.ended_at = log.now
+        """When the attempt ended that the current operation reports."""
 
     # Rows ------------------------------------------------------------------------------------
     def load(self, paths: Iterable[str]) -> list[NodeRow]:
@@ -57,8 +58,13 @@ class RunState(ItemScopes):
         self.log.add(self.row, type_, node=node, label=self.label, **data)
 
     # Claiming --------------------------------------------------------------------------------
+    @property
+    def is_open(self) -> bool:
+        """Whether anything of the run may be begun now."""
+        return self.row.status in (RunStatus.RUNNING, RunStatus.WAITING)
+
     def is_open_for(self, epoch: int) -> bool:
-        return self.row.epoch == epoch and self.row.status in (RunStatus.RUNNING, RunStatus.WAITING)
+        return self.row.epoch == epoch and self.is_open
 
     def claim(self, row: NodeRow) -> NodeRow:
         """Give a queued node run to this worker: next attempt, new fence."""
@@ -68,7 +74,8 @@ class RunState(ItemScopes):
         row.worker = self.worker
         row.waiting_for = ""
         row.due_at = None
-        row.started_at = self.log.now
+        if row.items_total is None or row.started_at is None:
+            row.started_at = self.log.now
         row.finished_at = None
         self.event(EventType.NODE_STARTED, row.path, attempt=row.attempt, kind=row.kind)
         return self.touch(row)
@@ -80,7 +87,7 @@ class RunState(ItemScopes):
     def hand_back(self, row: NodeRow, reason: str) -> None:
         """Queue a running node run again without charging the attempt."""
         row.status = NodeStatus.QUEUED
-        row.attempt -= 1
+        row.attempt -= row.items_total is None  # as the claim has counted
         row.fence += 1
         row.worker = ""
         row.queued_at = self.log.now
@@ -90,35 +97,53 @@ class RunState(ItemScopes):
     # Recording -------------------------------------------------------------------------------
     def record(self, operation: Record) -> bool:
         """Apply an outcome; False when the reporter no longer holds the node run (its result is dropped)."""
-        found = self.load([operation.path])
-        if not found or found[0].status != NodeStatus.RUNNING or found[0].fence != operation.fence:
+        row = self.held(operation)
+        if row is None:
+            self._park(operation)
             return False
-        row, outcome = found[0], operation.outcome
+        outcome = operation.outcome
+        if self.facts.plan.has_effects and self.facts.plan.at(row.scope).nodes[row.node].effect:
+            note_outcome(self.row.id, row.path, outcome, self.log.now)
+        row.started_at = operation.started_at or row.started_at
+        self.ended_at = operation.ended_at or self.log.now
         if operation.input is not None:
             row.input = operation.input
         row.has_result = True
         match outcome:
             case Expand():
                 self.open_items(self.touch(row), outcome)
+            case Iterate():
+                self.open_iteration(self.touch(row), outcome)
             case Suspend():
-                self._suspend(row, outcome)
+                self.suspend(row, outcome)
             case Failed() if outcome.retry_after is not None:
                 self._retry(row, outcome, outcome.retry_after)
             case _:
                 self._end(row, outcome)
         return True
 
+    def held(self, operation: Record | HandBack) -> NodeRow | None:
+        """Return the node run that an operation reports on, if the reporter still holds it."""
+        fence = operation.hold.fences.get(operation.path)
+        found = self.load([operation.path]) if fence is not None else []
+        holds = bool(found) and found[0].status == NodeStatus.RUNNING and found[0].fence == fence
+        return found[0] if holds else None
+
+    def _park(self, operation: Record) -> None:
+        """Keep what a reporter says of an effect after its node run was taken from it."""
+        fence = operation.hold.fences.get(operation.path)
+        if fence is not None and self.facts.plan.has_effects:
+            park_result(self.row.id, operation.path, fence, operation.outcome)
+
     def fail(self, row: NodeRow, outcome: Failed) -> None:
         """End a node run that nobody will report on any more."""
         self._end(row, outcome)
 
-    def _suspend(self, row: NodeRow, outcome: Suspend) -> None:
-        row.status = NodeStatus.WAITING
-        row.waiting_for = outcome.waiting_for
-        if outcome.due_in is not None:
-            row.due_at = self.log.now + timedelta(seconds=outcome.due_in)
-        self.event(EventType.NODE_WAITING, row.path, waiting_for=outcome.waiting_for)
-        self.touch(row)
+    def wake(self, row: NodeRow, outcome: Done) -> None:
+        """End a node run that waits, by what it waited for."""
+        row.has_result = True
+        row.due_at = None
+        self._end(row, outcome)
 
     def _retry(self, row: NodeRow, outcome: Failed, delay: float) -> None:
         self._note_attempt(row, outcome)
@@ -133,7 +158,7 @@ class RunState(ItemScopes):
         self.touch(row)
 
     def _end(self, row: NodeRow, outcome: Done | Skipped | Failed) -> None:
-        row.finished_at = self.log.now
+        row.finished_at = self.ended_at
         row.waiting_for = ""
         row.worker = ""
         ports: tuple[str, ...] = ()
@@ -146,7 +171,7 @@ class RunState(ItemScopes):
                     None,
                 )
                 self._charge(row, outcome.usage)
-                self._note_attempt(row, None)
+                self._note_attempt(row, None, is_cached=outcome.is_cached)
             case Failed():
                 row.status, row.output, ports = NodeStatus.FAILED, outcome.output, outcome.ports
                 row.error, row.is_handled = dict(outcome.error), outcome.is_handled or row.kind == "item"
@@ -157,18 +182,20 @@ class RunState(ItemScopes):
         row.ports = list(ports)
         self.touch(row)
         self._say_ended(row)
+        self.let_go_of_child(row)
         self.settle(row, ports)
 
-    def _note_attempt(self, row: NodeRow, failure: Failed | None) -> None:
+    def _note_attempt(self, row: NodeRow, failure: Failed | None, *, is_cached: bool = False) -> None:
         row.attempts = [
             *row.attempts,
             {
                 "attempt": row.attempt,
                 "worker": row.worker or self.worker,
                 "started_at": _text(row.started_at),
-                "finished_at": _text(self.log.now),
+                "finished_at": _text(self.ended_at),
                 "status": "failed" if failure else "succeeded",
                 "error": dict(failure.error) if failure else None,
+                **({"cached": True} if is_cached else {}),
             },
         ]
 
@@ -187,6 +214,8 @@ class RunState(ItemScopes):
         data: dict[str, Any] = {"done": self.row.nodes_done, "total": self.row.nodes_total}
         if row.error is not None:
             data["error"] = row.error
+        if row.has_result and row.attempts and row.attempts[-1].get("cached"):
+            data["cached"] = True
         if row.input_tokens or row.output_tokens:
             data["usage"] = {
                 "input_tokens": row.input_tokens,
@@ -204,6 +233,8 @@ class RunState(ItemScopes):
         )
         for node, count in progress.counts.items():
             joined = self.load([path_of(row.scope, node)])[0]
+            if joined.items_total is not None:
+                continue  # a join that decided early and has opened its items: it counts those now
             joined.unsettled, joined.live, joined.is_decided = count.unsettled, count.live, count.is_decided
             self.touch(joined)
         for skipped in self.load(path_of(row.scope, node) for node in progress.skipped):
@@ -211,6 +242,8 @@ class RunState(ItemScopes):
         self.make_ready(self.load(path_of(row.scope, node) for node in progress.ready))
         if not row.scope:
             self.row.unsettled -= 1 + len(progress.skipped)
+        elif row.owner.endswith(UNDO):
+            self.row.unsettled -= row.node == ITEM
         elif row.node == ITEM:
             self.item_ended(row)
 

@@ -10,11 +10,12 @@ from django.http import Http404, HttpRequest
 
 from apps.accounts.models import User
 from apps.accounts.teams import active_team
-from apps.runs.live.wire import run_topic, team_topic
+from apps.runs.live.wire import approvals_topic, run_topic, team_topic
 from apps.runs.models import Run
 from orchestra.api import BadRequest
 
 RUNS = "runs"
+APPROVALS = "approvals"
 TOPICS_LIMIT = 200
 LARGEST_CURSOR = 2**63 - 1
 
@@ -75,9 +76,10 @@ def cursor(raw: str) -> int:
 
 def _wish(name: str, raw: str) -> Wish:
     kind, _, id_ = name.partition(":")
-    if name == RUNS or (kind in {"run", "team"} and _is_uuid(id_)):
+    if name in {RUNS, APPROVALS} or (kind in {"run", "team", APPROVALS} and _is_uuid(id_)):
         return Wish(name, cursor(raw) if raw else None)
-    raise BadRequest(f"There is no topic {name[:60]!r}; topics are `runs`, `run:<id>` and `team:<id>`.")
+    known = "`runs`, `approvals`, `run:<id>`, `team:<id>` and `approvals:<team id>`"
+    raise BadRequest(f"There is no topic {name[:60]!r}; topics are {known}.")
 
 
 def _is_uuid(raw: str) -> bool:
@@ -103,9 +105,11 @@ def partition(request: HttpRequest, wishes: Sequence[Wish]) -> tuple[list[Grant]
     runs = dict(Run.objects.visible_to(user).filter(pk__in=ids).values_list("pk", "team_id")) if ids else {}
     teams = {run_topic(run): str(team) for run, team in runs.items()}
     teams |= {team_topic(team): str(team) for team in user.roles}
+    teams |= {approvals_topic(team): str(team) for team in user.roles}
+    of_team = {RUNS: team_topic, APPROVALS: approvals_topic}
     given, missing = [], []
     for wish in wishes:
-        topic = team_topic(active_team(request).pk) if wish.name == RUNS else wish.name
+        topic = of_team[wish.name](active_team(request).pk) if wish.name in of_team else wish.name
         if topic in teams:
             given.append(Grant(wish, topic, teams[topic]))
         else:

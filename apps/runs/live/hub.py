@@ -20,7 +20,7 @@ from apps.runs.live.database import in_database
 from apps.runs.live.gate import before_shutdown
 from apps.runs.live.readers import Cursor, Reader, RunCursor, TeamCursor
 from apps.runs.live.sources import Source, source
-from apps.runs.live.topics import RunTopic, TeamTopic, Topic
+from apps.runs.live.topics import ApprovalsTopic, RunTopic, TeamTopic, Topic
 from orchestra.errors import Unavailable
 
 T = TypeVar("T", RunTopic, TeamTopic)
@@ -75,8 +75,9 @@ class Hub:
             return _add(reader, RunCursor(topic, reader, self._backlog, after))
 
     async def follow_team(self, reader: Reader, name: str, after: int | None) -> Cursor:
-        """Follow a team's run events, from now on or after a mark. Raises Unavailable as `follow_run` does."""
-        with self._held(name, TeamTopic) as topic:
+        """Follow a team's run or approval events, from now on or after a mark. Raises as `follow_run` does."""
+        kind = ApprovalsTopic if name.startswith("approvals:") else TeamTopic
+        with self._held(name, kind) as topic:
             await _ready(topic)
             return _add(reader, TeamCursor(topic, reader, after))
 

@@ -10,7 +10,7 @@ from apps.runs.live.backlog import Backlog
 from apps.runs.live.database import in_database
 from apps.runs.live.frames import Frame, frame_of
 from apps.runs.live.topics import RunTopic, TeamTopic, Topic
-from apps.runs.live.wire import TextKey, team_topic
+from apps.runs.live.wire import TextKey
 
 REPLAY_LIMIT = 2000
 """Who missed more events of a run than this is told to read its state anew instead."""
@@ -127,7 +127,7 @@ class RunCursor(Cursor):
 
 
 class TeamCursor(Cursor):
-    """In a team's run events: from now on, or after a row of the log (then some events may come twice)."""
+    """In a team's run or approval events: from now on, or after a row of the log (then some events may come twice)."""
 
     __slots__ = ("_after",)
     topic: TeamTopic
@@ -144,13 +144,13 @@ class TeamCursor(Cursor):
     async def read(self) -> list[Frame]:
         if self._after is not None:
             after, self._after = self._after, None
-            events = await in_database(rows.read_team_events, [self.topic.id], after)
+            events = await in_database(self.topic.read_events, [self.topic.id], after)
             if len(events) < rows.TEAM_LIMIT:
                 return [event.frame for event in events] + ([] if self.is_behind else self._step())
             self._position = BEHIND
         if self.is_behind:
             self._position = self.topic.ring.head
-            return [_note("reset", topic=team_topic(self.topic.id))]
+            return [_note("reset", topic=self.topic.name)]
         return self._step()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Max
 
-from apps.runs.events import envelope_of
+from apps.runs.events import APPROVAL_EVENTS, envelope_of
 from apps.runs.live.frames import Frame, frame_of
 from apps.runs.live.wire import TextKey
 from apps.runs.models import Event, NodeRun, Run
@@ -85,6 +85,24 @@ def read_team_events(team_ids: Collection[str], after: int) -> list[TeamEvent]:
         )
     )
     return [_team_event(*row) for row in rows[:TEAM_LIMIT]]
+
+
+def read_approval_events(team_ids: Collection[str], after: int) -> list[TeamEvent]:
+    """Return the approval events of teams whose rows' ids are above `after`, oldest first, at most 500."""
+    rows = (
+        Event.objects.filter(id__gt=after, type__in=APPROVAL_EVENTS, run__team_id__in=list(team_ids))
+        .order_by("id")
+        .select_related("run__workflow")
+        .defer("run__input", "run__output")
+    )
+    return [_approval_event(event) for event in rows[:TEAM_LIMIT]]
+
+
+def _approval_event(event: Event) -> TeamEvent:
+    run = event.run
+    told = {**event.data, "workflow": run.workflow.slug, "number": run.number}
+    envelope = envelope_of(str(run.pk), event.seq, event.type, event.node, event.at, told)
+    return TeamEvent(event.pk, str(run.team_id), str(run.pk), frame_of(envelope))
 
 
 def _team_event(

@@ -273,6 +273,8 @@ class _Text:
 class TeamTopic(Topic):
     """The run events of a team's runs. Each run's events come in order; one that a later one overtook is dropped."""
 
+    read_events = staticmethod(rows.read_team_events)
+
     def __init__(self, name: str, source: Source) -> None:
         super().__init__(name, source)
         self.mark = 0
@@ -286,7 +288,7 @@ class TeamTopic(Topic):
             return
         mark = await in_database(rows.read_mark)
         after = max(self._floor, self.mark - OVERLAP)
-        events = await in_database(rows.read_team_events, [self.id], after)
+        events = await in_database(self.read_events, [self.id], after)
         self.mark = mark
         if len(events) == rows.TEAM_LIMIT:
             self.ring.tear()
@@ -306,3 +308,9 @@ class TeamTopic(Topic):
         if len(self._seen) > TEAM_RUNS:
             self._seen.popitem(last=False)
         self._add(frame)
+
+
+class ApprovalsTopic(TeamTopic):
+    """What a team's runs ask people to decide, and what was decided."""
+
+    read_events = staticmethod(rows.read_approval_events)

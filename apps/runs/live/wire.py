@@ -60,6 +60,11 @@ def team_topic(team_id: UUID | str) -> str:
     return f"team:{team_id}"
 
 
+def approvals_topic(team_id: UUID | str) -> str:
+    """The topic of the `approval.*` events of a team's runs."""
+    return f"approvals:{team_id}"
+
+
 def encode(envelope: Mapping[str, Any]) -> bytes:
     """Return an envelope as one line of JSON. Raises ValueError and TypeError for what JSON cannot say."""
     line = _COMPACT.encode(envelope)

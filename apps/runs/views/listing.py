@@ -9,22 +9,21 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.models import Team, User
 from apps.accounts.teams import active_team
-from apps.runs.actions import cancel_run
+from apps.runs.actions import act_on_runs
+from apps.runs.actions.bulk import BULK_ACTIONS
 from apps.runs.models import RUN_STATUS_CHOICES, Run
 from apps.runs.views.page import formats
 from apps.workflows.models import Workflow
 from apps.workflows.views.guards import person, rights, signed_in
-from orchestra.engine.status import FINAL_RUN, RunStatus
-from orchestra.errors import Conflict
+from orchestra.engine.status import RunStatus
 
 PAGE_SIZE = 40
 MAX_ROWS = 100
@@ -126,22 +125,30 @@ def rows(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @signed_in
-def bulk_cancel(request: HttpRequest) -> HttpResponse:
-    """Cancel every run that is ticked and has not ended."""
-    user = person(request)
+def bulk(request: HttpRequest) -> HttpResponse:
+    """Do one thing to every run that is ticked, as far as it can be done to it."""
+    user, action = person(request), request.POST.get("action", "")
+    if action not in BULK_ACTIONS:
+        return HttpResponseBadRequest()
     ids = [found for text in request.POST.getlist("id")[:MAX_ROWS] if (found := _uuid(text))]
-    cancelled = 0
-    for run in Run.objects.visible_to(user).filter(pk__in=ids).exclude(status__in=FINAL_RUN):
-        try:
-            cancel_run(run=run, by=user)
-            cancelled += 1
-        except Conflict:
-            continue
-    if cancelled:
-        words = ngettext("%(n)s run is cancelled.", "%(n)s runs are cancelled.", cancelled)
-        messages.success(request, words % {"n": cancelled})
-    else:
-        messages.info(request, _("None of these runs was still open."))
+    chosen = Run.objects.visible_to(user).filter(pk__in=ids).select_related("workflow", "version")
+    answers = act_on_runs(action=action, runs=chosen.order_by("pk"), by=user)
+    done = sum(answer.error is None for answer in answers)
+    if done:
+        words = {
+            "cancel": ngettext("%(n)s run is cancelled.", "%(n)s runs are cancelled.", done),
+            "pause": ngettext("%(n)s run is paused.", "%(n)s runs are paused.", done),
+            "resume": ngettext("%(n)s run goes on.", "%(n)s runs go on.", done),
+            "retry": ngettext("%(n)s run is retried.", "%(n)s runs are retried.", done),
+        }
+        messages.success(request, words[action] % {"n": done})
+    if refused := len(answers) - done:
+        words_left = ngettext(
+            "%(n)s run is not in a state that allows this.",
+            "%(n)s runs are not in a state that allows this.",
+            refused,
+        )
+        messages.info(request, words_left % {"n": refused})
     return redirect(back_to(request, "runs:list"))
 
 

@@ -10,18 +10,24 @@ from uuid import UUID
 from django.db.models import Max, Min, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from apps.runs.board import template_path
 from apps.runs.models import NodeRun, Run
 from apps.runs.result import as_json, blocks, raw_blocks, render_markdown
+from apps.runs.undone import undoing_of
 from apps.runs.views.page import find_run
+from apps.runs.why import why
 from apps.workflows.graph import DrawnNode, draw
-from apps.workflows.views.guards import signed_in
-from orchestra.engine.plan import ITEM, owner_of, split_path
+from apps.workflows.views.guards import person, rights, signed_in
+from orchestra.engine.effects import EFFECT
+from orchestra.engine.nodes.wait import signal_key
+from orchestra.engine.plan import ITEM, UNDO, owner_of, split_path
 from orchestra.engine.status import NodeStatus
 
 ITEMS_SHOWN = 50
+CHILDREN_SHOWN = 20
 
 
 @require_safe
@@ -33,7 +39,7 @@ def node(request: HttpRequest, run_id: UUID, path: str) -> HttpResponse:
     read = _runs_of if "[]" in path else _one
     context = read(request, run, path, drawn)
     is_fragment = request.headers.get("X-Requested-With") == "fetch"
-    context |= {"run": run, "path": path, "is_fragment": is_fragment}
+    context |= {"run": run, "path": path, "is_fragment": is_fragment, **rights(person(request), run.team)}
     return render(request, "runs/node_panel.html" if is_fragment else "runs/node.html", context)
 
 
@@ -50,14 +56,23 @@ def _one(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNod
         "trail": _trail(path, drawn),
         "text": _text_of(row.output),
         "blocks": [] if _text_of(row.output) else blocks(row.output),
+        "steps": _steps_of(row),
         "output": output if row.output is not None else "",
         "output_is_cut": output_is_cut,
         "given": raw_blocks(row.input),
         "seconds": _seconds(row),
         "key": f"{run.pk}/{path}",
+        "why": why(row, run),
+        "signal": row.waiting_for.removeprefix(signal_key("")) if row.kind == "wait" else "",
+        "undoing": undoing_of(run, path),
         "acts_outside": row.kind in {"llm", "http", "function", "agent", "tool"},
     }
-    if row.kind == "map":
+    if row.kind == "workflow":
+        started = run.children.filter(parent_path=path).select_related("workflow").order_by("-id")
+        context["children"] = started.defer("input", "output", "error")[:CHILDREN_SHOWN]
+    if row.waiting_for == EFFECT:
+        context |= _effect(run, path)
+    if row.kind in {"map", "loop"}:
         context |= _items(request, run, run.node_runs.filter(owner=path, node=ITEM))
     elif row.kind == "item":
         context["inside"] = (
@@ -66,6 +81,13 @@ def _one(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNod
         context["titles"] = {found.id: found.title for found in drawn.values()}
         context["item_text"] = as_json(row.item)[0]
     return context
+
+
+def _effect(run: Run, path: str) -> dict[str, Any]:
+    """Return what is known of an effect that a person has to decide about."""
+    effect = run.effects.filter(path=path).first()
+    late = "" if effect is None or effect.late_output is None else as_json(effect.late_output)[0]
+    return {"effect": effect, "late": late}
 
 
 def _runs_of(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNode]) -> dict[str, Any]:
@@ -132,6 +154,15 @@ def _text_of(output: Any) -> Any:
     return render_markdown(text[:40_000]) if isinstance(text, str) else None
 
 
+def _steps_of(row: NodeRun) -> list[Any]:
+    """Return what an agent did, also when it failed."""
+    if row.kind != "agent":
+        return []
+    found = row.output if isinstance(row.output, Mapping) and "steps" in row.output else row.error
+    steps = found.get("steps") if isinstance(found, Mapping) else None
+    return [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
+
+
 def _seconds(row: NodeRun) -> float | None:
     if row.started_at is None or row.finished_at is None:
         return None
@@ -142,7 +173,9 @@ def _title(path: str, drawn: Mapping[str, DrawnNode]) -> str:
     scope, name = split_path(path)
     if name == ITEM:
         owner, index = owner_of(scope)
-        found = drawn.get(template_path(owner))
+        found = drawn.get(template_path(owner.removesuffix(UNDO)))
+        if owner.endswith(UNDO):
+            return _("Undoing %(node)s") % {"node": found.title if found else owner.removesuffix(UNDO)}
         return f"{found.title if found else owner} [{index}]"
     found = drawn.get(template_path(path))
     return found.title if found else name
@@ -153,12 +186,12 @@ def _trail(path: str, drawn: Mapping[str, DrawnNode], *, is_whole: bool = False)
     trail = [(path, _title(path, drawn))] if is_whole and "[]" not in path else []
     scope, name = split_path(path) if "[]" not in path else ("", "")
     while scope and name == ITEM:
-        path, _index = owner_of(scope)
+        path = owner_of(scope)[0].removesuffix(UNDO)
         trail.append((path, _title(path, drawn)))
         scope, name = split_path(path)
     while scope:
         trail.append((scope, _title(scope, drawn)))
-        owner, _index = owner_of(scope)
+        owner = owner_of(scope)[0].removesuffix(UNDO)
         trail.append((owner, _title(owner, drawn)))
         scope, _name = split_path(owner)
     return list(reversed(trail))

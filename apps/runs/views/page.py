@@ -18,11 +18,15 @@ from apps.runs.actions import cancel_run
 from apps.runs.board import Board, lanes, offset, read_board
 from apps.runs.models import Run
 from apps.runs.result import blocks, raw_blocks
+from apps.runs.undone import Undone, undone_in
+from apps.runs.waiting import waiting_in
 from apps.workflows.views.guards import person, rights, signed_in
 from orchestra.engine.status import NodeStatus
 from orchestra.errors import Conflict
 
 EVENTS_SHOWN = 100
+CHILDREN_SHOWN = 10
+FORKS_SHOWN = 10
 WRITING_KINDS = {"llm", "agent"}
 
 
@@ -41,9 +45,15 @@ def detail(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "result": blocks(run.output),
         "given": raw_blocks(run.input),
         "failed": _failed(board),
+        "undone": _undone(board),
+        "waits": waiting_in(run, _titles(board)),
         "events": event_page(run, None),
         "formats": formats(),
         "writes": any(row.node.kind in WRITING_KINDS for row in board.states.values()),
+        "children": run.children.select_related("workflow")
+        .defer("input", "output", "error")
+        .order_by("id")[:CHILDREN_SHOWN],
+        "forks": run.forks.only("pk", "number").order_by("-id")[:FORKS_SHOWN],
         **rights(person(request), run.team),
     }
     return render(request, "runs/detail.html", context)
@@ -59,10 +69,24 @@ def state(request: HttpRequest, run_id: UUID) -> JsonResponse:
 @require_safe
 @signed_in
 def ending(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """What stands at the top of the page once the run has ended: its result, or why there is none."""
+    """What stands at the top of the page: the run's result, why there is none, or what it waits for."""
     board = board_of(request, run_id)
-    context = {"run": board.run, "result": blocks(board.run.output), "failed": _failed(board)}
+    context = {
+        "run": board.run,
+        "result": blocks(board.run.output),
+        "failed": _failed(board),
+        "undone": _undone(board),
+        "waits": waiting_in(board.run, _titles(board)),
+    }
     return render(request, "runs/ending.html", context)
+
+
+def _undone(board: Board) -> list[Undone]:
+    return undone_in(board.run, _titles(board))
+
+
+def _titles(board: Board) -> dict[str, str]:
+    return {path: state.node.title for path, state in board.states.items()}
 
 
 @require_safe
@@ -162,7 +186,8 @@ def _details(data: Mapping[str, Any]) -> str:
         return ngettext("%(n)s item", "%(n)s items", data["items"]) % {"n": data["items"]}
     if "attempt" in data:
         return _("attempt %(n)s") % {"n": data["attempt"]}
-    return str(data.get("by") or data.get("reason") or "")
+    said = [data.get(name) for name in ("title", "name", "decision", "by", "reason")]
+    return " · ".join(str(part) for part in said if part)
 
 
 def formats() -> dict[str, str]:

@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.workflows.graph import Drawing
+from orchestra.engine.nodes import KINDS
 
 register = template.Library()
 
@@ -29,13 +30,18 @@ KIND_NAMES: Mapping[str, str | Promise] = {
     "note": _("Note"),
     "item": _("Item"),
 }
-DRAWN_KINDS = {"llm", "transform", "branch", "map", "function", "http", "note", "item", "join"}
+DRAWN_KINDS = {
+    "llm", "transform", "branch", "map", "loop", "workflow", "approval", "wait", "function", "http", "note",
+    "item", "join",
+}  # fmt: skip
 
 
 @register.filter
 def kind_name(kind: str) -> str:
     """Return a kind in the reader's language."""
-    return str(KIND_NAMES.get(kind, kind))
+    if kind in KIND_NAMES:
+        return str(KIND_NAMES[kind])
+    return KINDS[kind].title if kind in KINDS else kind
 
 
 @register.filter

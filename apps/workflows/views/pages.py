@@ -75,9 +75,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "versions": workflow.versions.select_related("created_by").defer("definition", "text", "plan")[:4],
         "has_changes": version is not None and workflow.draft != version.definition,
         "plan_text": plan_text(version) if version else "",
-        "about_form": AboutForm(
-            initial={"name": workflow.name, "description": workflow.description, "tags": workflow.tags}
-        ),
+        "about_form": AboutForm(initial={name: getattr(workflow, name) for name in AboutForm.base_fields}),
         **rights(person(request), workflow.team),
     }
     return render(request, "workflows/detail.html", context)

@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from orchestra.engine.nodes import branch, function, http, item, llm, note, transform
+from orchestra.engine.nodes import (
+    agent,
+    approval,
+    branch,
+    function,
+    http,
+    item,
+    llm,
+    loop,
+    note,
+    registry,
+    tool,
+    transform,
+    wait,
+    workflow,
+)
 from orchestra.engine.nodes import map as map_node
 from orchestra.engine.nodes.base import Kind
-from orchestra.engine.nodes.later import LATER
+from orchestra.engine.nodes.registry import KINDS
 
-__all__ = ["KINDS", "Kind", "kind"]
+__all__ = ["KINDS", "Kind", "kind", "waiting_kinds"]
 
-_WRITABLE = (llm, transform, branch, map_node, function, http, note)
-
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {found.name: found for found in (*(module.KIND for module in _WRITABLE), *LATER)}
+_WRITABLE = (
+    llm,
+    agent,
+    tool,
+    http,
+    function,
+    transform,
+    branch,
+    map_node,
+    loop,
+    workflow,
+    approval,
+    wait,
+    note,
 )
-"""Every kind that a definition may name, by name, in the order people see."""
+
+for _module in _WRITABLE:
+    registry.add(_module.KIND)
+
+
+def waiting_kinds() -> frozenset[str]:
+    """Return the kinds whose nodes wait for the world outside the run."""
+    return frozenset(name for name, found in KINDS.items() if found.waits)
 
 
 def kind(name: str) -> Kind:
-    """Return a kind of a plan, the implicit `item` included. Raises KeyError."""
-    return item.KIND if name == item.NAME else KINDS[name]
+    """Return a kind of a plan, the implicit `item` included; one that is not installed fails when it runs."""
+    return item.KIND if name == item.NAME else KINDS.get(name) or registry.missing(name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestra.engine.context import Context
-from orchestra.engine.outcome import Outcome, Usage
+from orchestra.engine.outcome import Done, Outcome, Usage
 from orchestra.engine.plan import ERROR, INLINE, OUT
 from orchestra.engine.schema import ONE_HOLE_PATTERN
 from orchestra.errors import NodeFailure, Problem, ToolTimeout, Transient
@@ -18,14 +18,20 @@ Settings = Mapping[str, Any]
 class Spent(Exception):
     """A failure that has cost tokens or money nevertheless."""
 
-    def __init__(self, failure: NodeFailure, usage: Usage) -> None:
+    def __init__(self, failure: NodeFailure, usage: Usage, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.usage = usage
+        self.details = details or {}
+        """What else the error on the node run says."""
 
 
 async def _not_available(context: Context, settings: Settings) -> Outcome:
     raise NodeFailure(f"The kind {context.node.kind} is not available yet.")
+
+
+def _never_due(settings: Settings) -> Done:
+    raise NotImplementedError("A node of this kind has no time by which it ends.")
 
 
 def _no_ports(settings: Settings) -> tuple[str, ...]:
@@ -73,8 +79,34 @@ class Kind:
     is_available: bool = True
     runs: bool = True
     """False: a remark, left out of the plan."""
+    calls: str = ""
+    """The setting that names registered functions: one, called with `arguments`, or a list to choose from."""
+    keeps_time: bool = False
+    """Whether `run` ends by itself at the node's timeout, to say what it has spent until then."""
+    is_pure: bool = False
+    """Its work depends on its settings alone and changes nothing: it may be repeated at will."""
+    acts: bool = False
+    """Whether an attempt does something outside that `effect: once` can keep from happening twice."""
     has_body: bool = False
     """Whether the node opens scopes; its result then comes later than its attempt."""
+    body_of: Callable[[Settings], Any] = lambda settings: settings.get("body")
+    """The body of a node of this kind, as a definition would write it."""
+    body_names: tuple[str, ...] = ()
+    """Names that expressions of the body see beside those that all see; a kind's `conditions` may read them too."""
+    waits: bool = False
+    """Whether an attempt may end in `Suspend`; the result then comes later too."""
+    on_due: Callable[[Settings], Done] = _never_due
+    """What a waiting node ends in when its time has come; gets the settings as written."""
+
+    @property
+    def works(self) -> bool:
+        """Whether an attempt does work of its own on a worker and ends with it: no control flow, no waiting."""
+        return self.queue != INLINE and not self.ends_unit
+
+    @property
+    def ends_unit(self) -> bool:
+        """Whether nothing can follow the node in the message that ran it: its end comes from elsewhere."""
+        return self.has_body or self.waits
 
     def all_ports(self, settings: Settings) -> tuple[str, ...]:
         """Every port an edge may leave from, in the order people see."""

@@ -94,4 +94,5 @@ KIND = Kind(
     conditions=conditions,
     find_problems=find_problems,
     fields=("taken",),
+    is_pure=True,
 )

@@ -24,8 +24,10 @@ KIND = Kind(
     name="function",
     title="Function",
     description="Call a registered Python function.",
+    acts=True,
     queue="cpu",
     schema=SCHEMA,
     run=run,
     raw=frozenset({"name"}),
+    calls="name",
 )

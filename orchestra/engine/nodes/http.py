@@ -113,6 +113,7 @@ KIND = Kind(
     name="http",
     title="HTTP request",
     description="One HTTP request through the guarded client.",
+    acts=True,
     queue="io",
     schema=SCHEMA,
     run=run,

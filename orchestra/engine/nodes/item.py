@@ -27,4 +27,5 @@ KIND = Kind(
     schema=object_schema({"value": {}}, ("value",)),
     run=run,
     raw=frozenset({"value"}),
+    is_pure=True,
 )

@@ -75,7 +75,11 @@ SCHEMA = object_schema(
 
 
 async def run(context: Context, settings: Settings) -> Outcome:
-    """Ask the node's model; falls back, re-asks and counts tokens as `orchestra.llm.answer` does."""
+    """Ask the node's model; falls back, re-asks and counts tokens as `orchestra.llm.answer` does.
+
+    Raises CostLimit when the run has none to spend, and what `ask` raises.
+    """
+    await context.check_budget()
     targets = await context.models(settings)
     request = ModelRequest(
         model="",

@@ -9,8 +9,12 @@ from orchestra.engine.context import Context
 from orchestra.engine.expressions import has_holes, is_one_hole
 from orchestra.engine.limits import ITEMS
 from orchestra.engine.nodes.base import Kind, Settings, expression_or, object_schema
+from orchestra.engine.nodes.workflow import WORKFLOW
 from orchestra.engine.outcome import Done, Expand, ItemResult, Outcome
 from orchestra.errors import Permanent, Problem
+
+CHILD = "run"
+"""The only node of the body of a map over a workflow: its child run."""
 
 NOT_RUN = "not_run"
 """Code of an item that was not started because an earlier one had failed."""
@@ -26,6 +30,7 @@ SCHEMA = object_schema(
             "description": "`nodes` and `output`; `item` and `index` are in scope.",
             "format": "graph",
         },
+        **WORKFLOW,
         "concurrency": {
             "type": "integer",
             "title": "At once",
@@ -40,7 +45,7 @@ SCHEMA = object_schema(
             "default": "fail",
         },
     },
-    ("items", "body"),
+    ("items",),
 )
 
 
@@ -101,8 +106,26 @@ def _type(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
+def body_of(settings: Settings) -> Any:
+    """Return the body; for `workflow` one that is a single child run, whose input is the item unless said otherwise."""
+    if "workflow" not in settings:
+        return settings.get("body")
+    given = {name: settings[name] for name in ("workflow", "version") if name in settings}
+    child = {"kind": "workflow", "settings": {"input": "{{ item }}", **_picked(settings, "input"), **given}}
+    return {"nodes": {CHILD: child}, "output": f"{{{{ nodes.{CHILD}.output }}}}"}
+
+
+def _picked(settings: Settings, name: str) -> dict[str, Any]:
+    return {name: settings[name]} if name in settings else {}
+
+
 def find_problems(settings: Settings, path: str) -> Iterable[Problem]:
-    """Items that are text, not a list."""
+    """Items that are text, not a list; neither or both of body and workflow; an input for no workflow."""
+    if ("body" in settings) == ("workflow" in settings):
+        yield Problem(path, "bad_value", "Give exactly one of `body` and `workflow`.")
+    for name in ("version", "input"):
+        if name in settings and "workflow" not in settings:
+            yield Problem(f"{path}.{name}", "bad_value", f"`{name}` belongs to a `workflow`.")
     items = settings["items"]
     if isinstance(items, str) and has_holes(items) and not is_one_hole(items):
         yield Problem(
@@ -116,9 +139,10 @@ KIND = Kind(
     description="Run a body once for each item, in parallel.",
     schema=SCHEMA,
     run=run,
-    raw=frozenset({"body", "concurrency", "on_item_error"}),
+    raw=frozenset({"body", "workflow", "version", "input", "concurrency", "on_item_error"}),
     find_problems=find_problems,
     fields=("items", "errors"),
-    late=("workflow",),
+    body_of=body_of,
     has_body=True,
+    body_names=("item", "index"),
 )

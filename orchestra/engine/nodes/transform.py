@@ -29,4 +29,5 @@ KIND = Kind(
     description="Shape data: any JSON with expressions.",
     schema=SCHEMA,
     run=run,
+    is_pure=True,
 )

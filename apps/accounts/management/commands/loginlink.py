@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts import actions
-from apps.accounts.management.people import find_person
+from apps.accounts.management.people import find_person, served_at
 
 
 class Command(BaseCommand):
@@ -22,8 +22,8 @@ class Command(BaseCommand):
         parser.add_argument("--minutes", type=int, default=15, help="how long it works (default: 15)")
         parser.add_argument(
             "--base",
-            default="http://localhost:8000",
-            help="where people reach the product (default: %(default)s)",
+            default=served_at(),
+            help="where people reach the product (default: where “up” serves, here %(default)s)",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -9,7 +9,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.agents import crypto
 
-ENCRYPTED = (("agents", "Connection", "secret"),)
+ENCRYPTED = (
+    ("agents", "Connection", "secret"),
+    ("triggers", "Trigger", "secret"),
+    ("triggers", "Trigger", "previous_secret"),
+)
 """(app, model, field) of everything that `apps.agents.crypto` encrypts."""
 
 

@@ -1,0 +1,1 @@
+"""Pages about triggers, and the forms that start runs."""

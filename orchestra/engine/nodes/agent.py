@@ -1,0 +1,276 @@
+"""Kind `agent`: a model works with tools, step by step, until the task is done or a limit is reached."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from orchestra.engine.context import Context
+from orchestra.engine.filters import text_of
+from orchestra.engine.nodes import llm
+from orchestra.engine.nodes.base import Kind, Settings, Spent, expression_or, object_schema, text_field
+from orchestra.engine.nodes.tool import call_tool
+from orchestra.engine.outcome import Done, Outcome, Usage
+from orchestra.errors import CostLimit, NodeFailure, Problem, StepLimit, TimeLimit, ToolFailed
+from orchestra.llm.answer import Tally, ask
+from orchestra.llm.client import Answer, Message, ModelRequest, ModelTarget, ToolCall, ToolSpec
+from orchestra.tools import functions
+
+STEPS = 10
+MOST_STEPS = 50
+TOLD = 32 * 1024
+"""Characters of one tool's result that the model is told."""
+KEPT = 4_000
+"""Characters of each text, argument and result that are kept in `steps`."""
+KEPT_IN_ALL = 300_000
+KEPT_AT_LEAST = 200
+KEPT_OF_FAILURES = 400
+AT_ONCE = 8
+"""Calls of one step that run at the same time."""
+
+_OF_LLM = ("agent", "connection", "model", "system", "temperature", "max_tokens", "fallbacks", "schema")
+SCHEMA = object_schema(
+    {
+        "task": text_field("Task", format="textarea"),
+        "tools": {
+            "type": "array",
+            "title": "Tools",
+            "description": "Registered functions that the agent may call.",
+            "maxItems": 64,
+            "uniqueItems": True,
+            "items": text_field("Tool", format="function", minLength=1, maxLength=200),
+            "default": [],
+        },
+        "max_steps": {
+            "type": "integer",
+            "title": "Steps at most",
+            "description": "One step is one answer of the model and the calls that it asks for.",
+            "minimum": 1,
+            "maximum": MOST_STEPS,
+            "default": STEPS,
+        },
+        "max_cost": expression_or(
+            {
+                "type": "number",
+                "title": "Cost at most",
+                "description": "In the installation's currency.",
+                "minimum": 0,
+            }
+        ),
+        **{name: llm.SCHEMA["properties"][name] for name in _OF_LLM},
+    },
+    ("task",),
+)
+
+
+async def run(context: Context, settings: Settings) -> Outcome:
+    """Work until the model answers without asking for tools; output is `{text, data, steps, usage, agent}`.
+
+    A tool that fails is told to the model. Raises StepLimit, CostLimit, TimeLimit (the node's timeout), and what
+    `orchestra.llm.answer.ask` raises; the error then carries the steps taken.
+    """
+    work = _Work(context, settings)
+    try:
+        async with asyncio.timeout(context.node.timeout):
+            return await work.until_done()
+    except TimeoutError:
+        error: NodeFailure = TimeLimit(f"The agent did not finish within {context.node.timeout:g} s.")
+    except NodeFailure as failure:
+        error = failure
+    raise Spent(error, work.usage(), {"steps": _shortened(work.steps)})
+
+
+class _Work:
+    """One attempt: the conversation so far, and what stands of it on the node run."""
+
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self.context = context
+        self.settings = settings
+        self.tally = Tally()
+        self.steps: list[dict[str, Any]] = []
+        self._room = KEPT_IN_ALL
+        self._names = {_wire_name(name): name for name in settings.get("tools") or ()}
+        self._messages = _opening(settings)
+
+    async def until_done(self) -> Outcome:
+        targets = await self.context.models(self.settings)
+        tools = _specs(self._names)
+        most = self.settings.get("max_steps", STEPS)
+        for number in range(1, most + 1):
+            answer = await self._ask(number, targets, tools)
+            if not answer.tool_calls:
+                return Done(self._output(answer), usage=self.usage())
+            said = Message("assistant", answer.text, tool_calls=answer.tool_calls)
+            self._messages = (*self._messages, said, *await self._call_all(number, answer.tool_calls))
+        raise StepLimit(f"After {most} steps the model still asks for tools.")
+
+    async def _ask(self, number: int, targets: Sequence[ModelTarget], tools: tuple[ToolSpec, ...]) -> Answer:
+        await self._check_cost()
+        before, started = replace(self.tally), time.monotonic()
+        answer = await ask(targets, self._request(tools), on_text=self.context.emit, tally=self.tally)
+        self.steps.append(
+            {
+                "step": number,
+                "type": "model",
+                "model": answer.model,
+                "text": self._kept(answer.text),
+                "calls": [self._names.get(call.name, call.name) for call in answer.tool_calls],
+                "input_tokens": self.tally.input_tokens - before.input_tokens,
+                "output_tokens": self.tally.output_tokens - before.output_tokens,
+                "cost": self.tally.cost - before.cost,
+                "seconds": round(time.monotonic() - started, 3),
+            }
+        )
+        return answer
+
+    def _request(self, tools: tuple[ToolSpec, ...]) -> ModelRequest:
+        return ModelRequest(
+            model="",
+            messages=self._messages,
+            temperature=self.settings.get("temperature"),
+            max_tokens=self.settings.get("max_tokens"),
+            schema=self.settings.get("schema"),
+            timeout=self.context.node.timeout,
+            idempotency_key=self.context.idempotency_key,
+            attempt=self.context.attempt,
+            tools=tools,
+        )
+
+    async def _check_cost(self) -> None:
+        """Raise CostLimit when the agent's own limit or the run's is reached."""
+        most = self.settings.get("max_cost")
+        if most is not None and self.tally.cost >= most:
+            raise CostLimit(f"The agent has cost {self.tally.cost:.6f}; its limit is {most:g}.")
+        await self.context.check_budget(self.tally.cost)
+
+    async def _call_all(self, number: int, calls: Sequence[ToolCall]) -> list[Message]:
+        """Make the calls of one step, several at once; return the results in the order they were asked for."""
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def call(one: ToolCall) -> tuple[dict[str, Any], Message]:
+            async with slots:
+                return await self._call(number, one)
+
+        made = await asyncio.gather(*(call(one) for one in calls))
+        self.steps.extend(step for step, _message in made)
+        return [message for _step, message in made]
+
+    async def _call(self, number: int, call: ToolCall) -> tuple[dict[str, Any], Message]:
+        """Make one call; a failure becomes the result, so that the model can try another way."""
+        started = time.monotonic()
+        name = self._names.get(call.name, call.name)
+        step: dict[str, Any] = {"step": number, "type": "tool", "tool": name, "result": None, "error": None}
+        arguments: Any = call.arguments
+        try:
+            arguments = self._arguments(call)
+            await self.context.emit(f"\n\n→ {name} {_cut(_text(arguments), 200)}\n\n")
+            result = _text(await call_tool(self.context, name, arguments))
+            step["result"] = self._kept(result)
+        except NodeFailure as error:
+            result = f"Error: {error.message}"
+            step["error"] = self._kept(error.message)
+        step["arguments"] = self._kept(_text(arguments))
+        step["seconds"] = round(time.monotonic() - started, 3)
+        return step, Message("tool", _cut(result, TOLD), call_id=call.id)
+
+    def _arguments(self, call: ToolCall) -> Mapping[str, Any]:
+        if call.name not in self._names:
+            raise ToolFailed(
+                f"There is no tool {call.name!r}. There are: {', '.join(self._names) or 'none'}."
+            )
+        try:
+            found = json.loads(call.arguments)
+        except (ValueError, RecursionError) as error:
+            raise ToolFailed(f"The arguments are not JSON: {str(error)[:200]}.") from None
+        if not isinstance(found, dict):
+            raise ToolFailed("The arguments are not a JSON object.")
+        return found
+
+    def _kept(self, text: str) -> str:
+        """Return as much of a text as `steps` has room for."""
+        cut = _cut(text, max(KEPT_AT_LEAST, min(KEPT, self._room)))
+        self._room -= len(cut)
+        return cut
+
+    def _output(self, answer: Answer) -> Mapping[str, Any]:
+        return {
+            "text": answer.text,
+            "data": answer.data,
+            "steps": self.steps,
+            "usage": {
+                "input_tokens": self.tally.input_tokens,
+                "output_tokens": self.tally.output_tokens,
+                "cost": self.tally.cost,
+            },
+            "agent": self.settings.get("agent"),
+        }
+
+    def usage(self) -> Usage:
+        return Usage(self.tally.input_tokens, self.tally.output_tokens, self.tally.cost, self.tally.model)
+
+
+def _opening(settings: Settings) -> tuple[Message, ...]:
+    task = Message("user", text_of(settings["task"]))
+    system = text_of(settings.get("system"))
+    return (Message("system", system), task) if system else (task,)
+
+
+def _specs(names: Mapping[str, str]) -> tuple[ToolSpec, ...]:
+    """Return what the model is told of the tools. Raises ToolFailed for one that is not registered here."""
+    known = functions.registry()
+    missing = [name for name in names.values() if name not in known]
+    if missing:
+        raise ToolFailed(f"There is no function {missing[0]!r} in this installation.")
+    return tuple(
+        ToolSpec(wire, known[name].description or known[name].title, known[name].schema)
+        for wire, name in names.items()
+    )
+
+
+def _wire_name(name: str) -> str:
+    """Return a tool's name as providers allow it: they know no dots, and our names no hyphens."""
+    return name.replace(".", "-")
+
+
+def _shortened(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the steps for an error, which travels with events."""
+    return [
+        {
+            key: _cut(value, KEPT_OF_FAILURES) if isinstance(value, str) else value
+            for key, value in step.items()
+        }
+        for step in steps[-20:]
+    ]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}… [{len(text) - most:,} more characters]"
+
+
+def find_problems(settings: Settings, path: str) -> Iterable[Problem]:
+    """A schema that is no JSON Schema; an agent and a connection at once."""
+    yield from llm.find_problems(settings, path)
+
+
+KIND = Kind(
+    name="agent",
+    title="Agent",
+    description="An agent works with model and tools until the task is done.",
+    queue="llm",
+    schema=SCHEMA,
+    run=run,
+    raw=frozenset({"schema", "tools", "max_steps"}),
+    find_problems=find_problems,
+    fields=("text", "data", "steps", "usage", "agent"),
+    late=("requires", "strategy", "approve"),
+    calls="tools",
+    keeps_time=True,
+)

@@ -1,0 +1,264 @@
+"""Claims, records, gates and upkeep in virtual time, against every fault at every point, many times over."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from apps.accounts.models import User
+from apps.runs.actions import upkeep as passes
+from apps.runs.actions.doubt import Doubt
+from apps.runs.actions.operations import HandBack, Record
+from apps.runs.actions.state import RunState
+from apps.runs.models import Event, NodeRun, Run
+from apps.runs.rows import NodeRow
+from apps.workflows.models import Workflow
+from orchestra.engine import progress
+from orchestra.engine.codec import plan_from_json
+from orchestra.engine.plan import Plan
+from orchestra.engine.simulate import simulate
+from orchestra.engine.status import NodeStatus
+from tests.faults.invariants import Seen, SeenNode, all_violations
+from tests.faults.shapes import fixed_shapes, random_shapes
+from tests.faults.simulation.behaviour import SCRIPTED, USAGE, ideal
+from tests.faults.simulation.chance import CALM, Odds
+from tests.faults.simulation.world import REST_SECONDS, Story, play
+from workers.upkeep import Upkeep
+
+WORLDS = int(os.environ.get("ORCHESTRA_SIMULATED_WORLDS", "3"))
+RUNS_A_WORLD = 130
+POINTS = {
+    f"crash {point}"
+    for point in (
+        "before commit",
+        "inside the transaction",
+        "after commit, before answer",
+        "after commit, before send",
+        "between two messages",
+        "before the canvas goes on",
+    )
+}
+
+
+@pytest.fixture
+def workflows(publish_workflow: Any) -> list[Workflow]:
+    shapes = [*fixed_shapes().items(), *((f"random {n}", d) for n, d in enumerate(random_shapes(7, 12)))]
+    return [publish_workflow(definition, name=name) for name, definition in shapes]
+
+
+def seen_of(story: Story) -> Iterator[Seen]:
+    """Read every run of a story as the checker wants it."""
+    truths: dict[Any, tuple[Plan, Mapping[str, str]]] = {}
+    for run in Run.objects.filter(pk__in=[run.pk for run in story.runs]).select_related(
+        "version", "workflow"
+    ):
+        if run.version_id not in truths:
+            truths[run.version_id] = truth_of(plan_from_json(run.version.plan))
+        plan, expected = truths[run.version_id]
+        yield Seen(
+            name=str(run),
+            run={name: getattr(run, name) for name in ("status", "seq", "nodes_done", "nodes_total")},
+            nodes={
+                row.path: SeenNode(row.path, row.kind, row.status, row.ports)
+                for row in NodeRun.objects.filter(run=run)
+            },
+            events=list(run.events.order_by("id").values("seq", "type", "node")),
+            plan=plan,
+            expected={} if run.status == "cancelled" else expected,
+        )
+
+
+def truth_of(plan: Plan) -> tuple[Plan, Mapping[str, str]]:
+    """Return a plan with the statuses that its nodes have to end in, by path."""
+    told = simulate(plan, {}, behave=ideal, by_units=False)
+    return plan, {path: end.status.value for path, end in told.nodes.items()}
+
+
+def faults_of(story: Story) -> list[str]:
+    """Return what is wrong with a story, the checks that need rows included."""
+    return [
+        *(f"{type(error).__name__}: {error}" for error in story.errors),
+        *all_violations(seen_of(story)),
+        *_charged_once(story),
+        *_recorded_by_the_holder(story),
+        *_rested(story),
+    ]
+
+
+def _charged_once(story: Story) -> Iterator[str]:
+    for run in Run.objects.filter(pk__in=[run.pk for run in story.runs]):
+        ended = NodeRun.objects.filter(run=run, kind__in=SCRIPTED, status="succeeded").count()
+        if (run.input_tokens, float(run.cost)) != (ended * USAGE.input_tokens, ended * USAGE.cost):
+            yield f"{run}: charged {run.input_tokens} tokens for {ended} results"
+
+
+def _recorded_by_the_holder(story: Story) -> Iterator[str]:
+    rows = NodeRun.objects.filter(
+        run__in=[run.pk for run in story.runs], kind__in=SCRIPTED, status="succeeded"
+    )
+    for row in rows.only("path", "output", "attempt", "run_id"):
+        if row.output["attempt"] != row.attempt:
+            yield f"{row.run_id} {row.path}: attempt {row.output['attempt']} was recorded as attempt {row.attempt}"
+
+
+def _rested(story: Story) -> Iterator[str]:
+    if story.seconds > story.calm_at + REST_SECONDS + story.work_seconds:
+        yield f"calm since {story.calm_at:.0f} s, but over only at {story.seconds:.0f} s"
+
+
+def test_a_calm_world_needs_no_rescue(workflows: list[Workflow], editor: User) -> None:
+    no_waits = workflows[: len(fixed_shapes())]
+
+    story = play(seed=1, odds=CALM, workflows=no_waits, by=editor, count=60, has_upkeep=False)
+
+    assert faults_of(story) == []
+    assert set(
+        NodeRun.objects.filter(run__in=[run.pk for run in story.runs]).values_list("losses", flat=True)
+    ) == {0}
+
+
+def test_nothing_is_lost_doubled_or_out_of_order_whatever_happens(
+    workflows: list[Workflow], publish_workflow: Any, editor: User
+) -> None:
+    struck: Counter[str] = Counter()
+    for seed in range(WORLDS):
+        with in_a_world_of_its_own():
+            own = [publish_workflow(d, name=f"{seed} {n}") for n, d in enumerate(random_shapes(seed, 6))]
+            story = play(seed=seed, odds=Odds(), workflows=[*workflows, *own], by=editor, count=RUNS_A_WORLD)
+            assert faults_of(story) == [], f"in the world of seed {seed}"
+        struck.update(story.struck)
+
+    assert struck.keys() >= {*POINTS, "message lost", "message doubled", "message late", "answer lost"}
+    assert struck.keys() >= {"kill", "freeze", "stop", "flush", "cancel_run", "pause_run", "resume_run"}
+
+
+def test_the_same_seed_tells_the_same_story(workflows: list[Workflow], editor: User) -> None:
+    told = []
+    for _ in range(2):
+        with in_a_world_of_its_own():
+            story = play(seed=3, odds=Odds(), workflows=workflows[:8], by=editor, count=30)
+            events = Event.objects.filter(run__in=[run.pk for run in story.runs])
+            told.append(
+                (
+                    story.struck,
+                    story.seconds,
+                    list(events.order_by("at", "id").values_list("type", "node", "at")),
+                )
+            )
+
+    assert told[0] == told[1]
+
+
+# The checker turns red when the engine is broken on purpose. -------------------------------------
+def without_rescue(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Upkeep, "_round", lambda _self: None)
+
+
+def without_lost_workers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(passes, "take_from_lost_workers", lambda: 0)
+
+
+def without_resending(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Upkeep, "_resend", lambda _self: 0)
+
+
+def record_without_fence(patch: pytest.MonkeyPatch) -> None:
+    def held(state: RunState, operation: Record | HandBack) -> NodeRow | None:
+        row = state.load([operation.path])[0]
+        return row if row.status == NodeStatus.RUNNING else None
+
+    patch.setattr(RunState, "held", held)
+
+
+def record_without_status(patch: pytest.MonkeyPatch) -> None:
+    def held(state: RunState, operation: Record | HandBack) -> NodeRow | None:
+        row = state.load([operation.path])[0]
+        return row if row.fence == operation.hold.fences.get(operation.path) else None
+
+    patch.setattr(RunState, "held", held)
+    patch.setattr(Doubt, "was_committed", lambda _self: False)
+
+
+def claim_without_fence(patch: pytest.MonkeyPatch) -> None:
+    real = RunState.claim
+
+    def claim(state: RunState, row: NodeRow) -> NodeRow:
+        fence = row.fence
+        real(state, row).fence = fence
+        return row
+
+    patch.setattr(RunState, "claim", claim)
+    patch.setattr(RunState, "hand_back", _hand_back_without_fence(RunState.hand_back))
+
+
+def _hand_back_without_fence(real: Any) -> Any:
+    def hand_back(state: RunState, row: NodeRow, reason: str) -> None:
+        fence = row.fence
+        real(state, row, reason)
+        row.fence = fence
+
+    return hand_back
+
+
+def forget_answers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Doubt, "was_committed", lambda _self: False)
+
+
+def start_without_join(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(progress, "_decide", lambda _join, _tally, _edges: progress._Verdict.READY)
+
+
+ZOMBIES = replace(CALM, freezes=3, freeze_seconds=(21, 25), slowness=40)
+"""Workers come back just when others are doing their work."""
+
+BROKEN = [
+    (without_rescue, Odds(kills=2)),
+    (without_lost_workers, replace(CALM, kills=6)),
+    (without_resending, replace(CALM, lost=0.2)),
+    (record_without_fence, ZOMBIES),
+    (claim_without_fence, ZOMBIES),
+    (record_without_status, replace(CALM, answer_lost=0.2)),
+    (forget_answers, replace(CALM, answer_lost=0.2)),
+    (start_without_join, CALM),
+]
+"""What may be broken, each with the faults that it is there against."""
+
+
+@pytest.mark.parametrize("odds", dict.fromkeys(odds for _, odds in BROKEN))
+def test_a_sound_engine_stands_the_same_faults(workflows: list[Workflow], editor: User, odds: Odds) -> None:
+    few = workflows[: len(fixed_shapes())]
+
+    assert tells(5, odds, few, editor) == []
+
+
+@pytest.mark.parametrize(("break_it", "odds"), BROKEN)
+def test_a_broken_engine_is_noticed(
+    workflows: list[Workflow], editor: User, monkeypatch: pytest.MonkeyPatch, break_it: Any, odds: Odds
+) -> None:
+    few = workflows[: len(fixed_shapes())]
+    break_it(monkeypatch)
+
+    seeds = range(5, 10)
+
+    assert any(tells(seed, odds, few, editor) for seed in seeds)
+
+
+def tells(seed: int, odds: Odds, workflows: list[Workflow], by: User) -> list[str]:
+    """Return what the checker says of a small world."""
+    with in_a_world_of_its_own():
+        return faults_of(play(seed=seed, odds=odds, workflows=workflows, by=by, count=40))
+
+
+@contextmanager
+def in_a_world_of_its_own() -> Iterator[None]:
+    """Forget the runs of a world once it is over."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)

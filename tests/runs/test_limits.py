@@ -1,0 +1,100 @@
+"""The limits of a run: its time is up, its money is spent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.agents.actions import create_connection
+from apps.runs.actions import cancel_run, limits, start_run
+from apps.runs.models import Run
+from tests.running import nodes_of, wait_for_end, wait_until
+from tests.runs import functions_for_tests as functions
+
+SLOW = """
+orchestra: 1
+limits: {duration: 3600}
+nodes:
+  first: {kind: function, settings: {name: echo, arguments: {value: 1}}}
+  stuck: {kind: function, needs: [first], settings: {name: test_gate, arguments: {key: stuck}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _fresh_functions() -> Any:
+    functions.reset()
+    yield
+    for gate in functions.gates.values():
+        gate.set()
+
+
+def test_a_run_whose_time_is_up_fails_and_what_it_ran_is_stopped(
+    worker: Any, publish_workflow: Any, editor: Any
+) -> None:
+    run = start_run(workflow=publish_workflow(SLOW), input={}, by=editor)
+    assert run.deadline_at == run.created_at + timedelta(hours=1)
+    wait_until(run, lambda _: functions.calls["stuck"] == 1)
+    assert limits.end_overdue() == 0
+    Run.objects.filter(pk=run.pk).update(deadline_at=timezone.now())
+
+    assert limits.end_overdue() == 1
+
+    run.refresh_from_db()
+    assert (run.status, run.error["code"]) == ("failed", "time_limit")
+    assert {path: node.status for path, node in nodes_of(run).items()} == {
+        "first": "succeeded",
+        "stuck": "cancelled",
+    }
+    assert run.events.last().type == "run.failed"
+    assert limits.end_overdue() == 0
+    functions.gates["stuck"].set()
+
+
+def test_a_run_that_was_cancelled_in_time_stays_cancelled(
+    db: None, publish_workflow: Any, editor: Any
+) -> None:
+    run = start_run(workflow=publish_workflow(SLOW), input={}, by=editor)
+    cancel_run(run=run, by=editor)
+    Run.objects.filter(pk=run.pk).update(deadline_at=timezone.now() - timedelta(seconds=1))
+
+    assert limits.end_overdue() == 0
+    assert Run.objects.get().status == "cancelled"
+
+
+def test_without_a_limit_there_is_no_deadline(db: None, publish_workflow: Any, editor: Any) -> None:
+    workflow = publish_workflow(
+        {"orchestra": 1, "nodes": {"a": {"kind": "transform", "settings": {"value": 1}}}}
+    )
+
+    assert start_run(workflow=workflow, input={}, by=editor).deadline_at is None
+    assert limits.deadline_of({"duration": 1e300}, timezone.now()) is None
+
+
+SPENDING = """
+orchestra: 1
+limits: {cost: 1.0}
+nodes:
+  first: {kind: llm, settings: {prompt: "Say one"}}
+  second: {kind: llm, needs: [first], settings: {prompt: "Say two"}}
+  free: {kind: transform, needs: [second.error], settings: {value: "{{ nodes.second.error.code }}"}}
+  third: {kind: llm, needs: [free], settings: {prompt: "Say three"}}
+"""
+
+
+def test_a_run_makes_no_paid_call_once_its_money_is_spent(
+    worker: Any, publish_workflow: Any, team: Any, editor: Any
+) -> None:
+    options = {"latency": 0, "tps": 0, "prices": {"simulated-1": [0, 500_000]}}
+    create_connection(team=team, name="Sim", dialect="simulated", options=options, is_default=True, by=editor)
+
+    run = wait_for_end(start_run(workflow=publish_workflow(SPENDING), input={}, by=editor))
+
+    nodes = nodes_of(run)
+    assert (run.status, run.error["code"], run.error["node"]) == ("failed", "cost_limit", "third")
+    assert nodes["second"].error["code"] == "cost_limit"
+    assert (nodes["second"].attempt, nodes["second"].output_tokens) == (1, 0)
+    assert nodes["free"].output == "cost_limit"
+    assert run.cost == nodes["first"].cost > 1
