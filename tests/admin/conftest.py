@@ -127,5 +127,5 @@ def rows(team: Team, editor: User) -> SimpleNamespace:
         workflow=workflow, version=version, run=run, node=node, connection=connection, odd=odd, key=key,
         invitation=invitation, session=session, event=Event.objects.create(run=run, seq=1, type="run.started", at=now),
         agent=Agent.objects.create(team=team, slug="writer", name="Writer", connection=connection),
-        secrets=[CANARY, key_text.split("_")[2], key.key_hash, link.split("/")[2], invitation_path.split("/")[2]],
+        secrets=[CANARY, key_text.split("_", 2)[2], key.key_hash, link.split("/")[2], invitation_path.split("/")[2]],
     )  # fmt: skip

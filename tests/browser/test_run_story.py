@@ -176,7 +176,7 @@ FAKE_SOURCE = """
 window.EventSource = class extends EventTarget {
   constructor() {
     super()
-    window.theSource = this
+    ;(window.theSources ??= []).push(this)
     setTimeout(() => this.onopen())
   }
   close() {}
@@ -190,7 +190,8 @@ def test_a_server_that_reads_late_says_so_on_the_pill(open_page: Any) -> None:
     page.goto("/runs/")
     pill = page.locator("[data-live-pill]")
     expect(pill).to_have_attribute("data-state", "live")
-    say = "late => theSource.dispatchEvent(new MessageEvent('link', { data: JSON.stringify({ delayed: late }) }))"
+    message = "new MessageEvent('link', { data: JSON.stringify({ delayed: late }) })"
+    say = f"late => theSources.forEach(source => source.dispatchEvent({message}))"
 
     page.evaluate(say, True)
     expect(pill).to_have_attribute("data-state", "delayed")

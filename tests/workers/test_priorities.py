@@ -17,7 +17,7 @@ from tests.needs import need
 ROOT = Path(__file__).parents[2]
 
 ORDER = """
-import json, django
+import json, time, django
 django.setup()
 from orchestra.celery import QUEUES, app, publish
 with app.connection_for_write() as link, link.channel() as channel:
@@ -25,6 +25,11 @@ with app.connection_for_write() as link, link.channel() as channel:
     queue.declare()
     for number, priority in enumerate([0, 1, 3, 2, 0, 3]):
         publish("orchestra.probe", queue="control", priority=priority, source="control", number=number)
+    arrived = 0  # the broker confirms nothing: another connection sees a message a moment later
+    ends = time.monotonic() + 20
+    while arrived < 6 and time.monotonic() < ends:
+        arrived = queue.queue_declare(passive=True).message_count
+        time.sleep(0.02)
     found = []
     while (message := queue.get(no_ack=True)) is not None:
         found.append(json.loads(message.body)[1]["number"])
