@@ -57,7 +57,7 @@ faults: setup-dev ## 200 runs while everything around them breaks, on a PostgreS
 	@exec $(RUN) -m tests.faults.run $(ARGS)
 
 graphs: setup-dev ## the compiler on 10,000 random graphs, and the seconds it takes for 2,000 nodes
-	@ORCHESTRA_GRAPHS=10000 exec $(RUN) -m pytest tests/engine/test_families.py -s $(ARGS)
+	@ORCHESTRA_GRAPHS=10000 exec $(RUN) -m pytest tests/properties/test_families.py -s $(ARGS)
 
 bench: setup-dev ## print the figures of docs/operations.md, next to plain Celery
 	@exec $(RUN) -m tests.load.bench $(ARGS)

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from orchestra.engine.compiler import compile_definition, find_problems
-from orchestra.engine.plan import ERROR, OUT, Plan
-from orchestra.engine.progress import Arrival, Count, Progress, initial_counts, settle
-from tests.engine.graphs import BRANCH, LLM, definition_of, random_definition
-
-
-class Scope:
-    """The counts of one graph, as a database would keep them."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.counts = dict(initial_counts(plan))
-        self.loaded: list[str] = []
-
-    def load(self, names: Collection[str]) -> Mapping[str, Count]:
-        self.loaded += names
-        return {name: self.counts[name] for name in names}
-
-    def arrive(self, *arrivals: tuple[str, tuple[str, ...]]) -> Progress:
-        self.loaded = []
-        progress = settle(self.plan, [Arrival(*arrival) for arrival in arrivals], self.load)
-        self.counts.update(progress.counts)
-        return progress
+from orchestra.engine.compiler import compile_definition
+from orchestra.engine.plan import ERROR, OUT
+from orchestra.engine.progress import Count
+from tests.engine.counts import Scope
+from tests.engine.graphs import BRANCH, LLM, definition_of
 
 
 def scope(**nodes: Any) -> Scope:
@@ -173,30 +151,3 @@ def test_two_ports_of_one_node_can_meet_in_a_join() -> None:
     progress = run.arrive(("a", (OUT, "left")))
 
     assert set(progress.ready) == {"b", "c"}
-
-
-@given(st.integers(0, 1_000_000))
-def test_the_order_of_arrivals_never_loses_or_repeats_a_node(seed: int) -> None:
-    """Nodes run and end in any order, alone or together: each is made ready or skipped exactly once."""
-    random = Random(seed)
-    definition = random_definition(random, size=12, density=0.3)
-    if find_problems(definition):
-        return
-    run = Scope(compile_definition(definition))
-    running = list(run.plan.starts)
-    seen = list(running)
-
-    while running:
-        random.shuffle(running)
-        batch = [running.pop() for _ in range(random.randint(1, len(running)))]
-        progress = run.arrive(*((name, _ports(random, run.plan, name)) for name in batch))
-        running += progress.ready
-        seen += [*progress.ready, *progress.skipped]
-
-    assert sorted(seen) == sorted(run.plan.nodes)
-    assert all(count.unsettled == 0 and count.is_decided for count in run.counts.values())
-
-
-def _ports(random: Random, plan: Plan, name: str) -> tuple[str, ...]:
-    own = sorted({edge.port for edge in plan.successors[name]} - {OUT, ERROR})
-    return random.choice([(), (ERROR,), (OUT,), (OUT, *own[:1]), (OUT, *own)])

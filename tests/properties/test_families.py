@@ -20,7 +20,8 @@ from orchestra.engine.compiler import compile_definition
 from orchestra.engine.limits import UNIT_SEGMENTS
 from orchestra.engine.plan import Plan
 from orchestra.engine.simulate import simulate
-from tests.engine.families import (
+from tests.engine.graphs import succeed
+from tests.properties.families import (
     FAMILIES,
     definition_from,
     erdos_renyi,
@@ -29,7 +30,6 @@ from tests.engine.families import (
     layered,
     seconds_of,
 )
-from tests.engine.graphs import succeed
 
 GRAPHS = int(os.environ.get("ORCHESTRA_GRAPHS", "280"))
 BYTES_A_PART = 700
