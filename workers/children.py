@@ -33,13 +33,15 @@ class Child:
         environment: Mapping[str, str],
         log: Path,
         is_shown: bool = False,
+        keeps: Sequence[int] = (),
     ) -> None:
-        """`is_shown`: it writes to the supervisor's terminal instead of its log."""
+        """`is_shown`: it writes to the supervisor's terminal instead of its log; `keeps`: descriptors it inherits."""
         self.name = name
         self.command = list(command)
         self.environment = dict(environment)
         self.log = log
         self.is_shown = is_shown
+        self.keeps = tuple(keeps)
         self.process: subprocess.Popen[bytes] | None = None
         self.restart_at: float | None = None
         self.restarts = 0
@@ -64,6 +66,7 @@ class Child:
                 stdout=None if self.is_shown else sink,
                 stderr=None if self.is_shown else sink,
                 process_group=0,
+                pass_fds=self.keeps,
             )
 
     def ended(self) -> int | None:

@@ -6,8 +6,9 @@ Standard library only: the supervisor imports this.
 from __future__ import annotations
 
 import os
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from workers import embedded
 from workers.children import Child
 
 QUEUES = ("llm", "io", "cpu", "control")
-WEB = ("-m", "daphne", "--verbosity", "0", "-e", "{endpoint}", "orchestra.asgi:application")
+WEB = ("-m", "daphne", "--verbosity", "0", "--fd", "{door}", "orchestra.asgi:application")
 WORKER = (
     *("-m", "celery", "-A", "orchestra.celery", "worker", "--pool=custom", "-c", "1000"),
     *("-Q", ",".join(QUEUES)),
@@ -54,6 +55,8 @@ class Layout(NamedTuple):
     workers: tuple[Child, ...]
     guest: Child | None
     socket: Path
+    door: socket.socket | None = None
+    """Where the web process listens: opened before it, kept while it is started again."""
 
     @property
     def serving(self) -> tuple[Child, ...]:
@@ -61,8 +64,11 @@ class Layout(NamedTuple):
         return (self.web, *self.workers)
 
 
-def make_layout(options: Options, var: Path) -> Layout:
-    """Return the processes for these options. Raises NoServer when the embedded broker has no binary."""
+def make_layout(options: Options, var: Path, door: socket.socket) -> Layout:
+    """Return the processes for these options; the web process listens at `door`.
+
+    Raises NoServer when the embedded broker has no binary.
+    """
     logs = var / "log"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     base = {
@@ -74,21 +80,24 @@ def make_layout(options: Options, var: Path) -> Layout:
         "PYTHONUNBUFFERED": "1",
     }
 
-    def python(name: str, words: Sequence[str], **extra: str) -> Child:
-        filled = [word.format(endpoint=endpoint(options), name=name) for word in words]
+    def python(
+        name: str, words: Sequence[str], extra: Mapping[str, str] | None = None, keeps: Sequence[int] = ()
+    ) -> Child:
+        filled = [word.format(door=door.fileno(), name=name) for word in words]
         command = [sys.executable, "-P", *filled]
-        return Child(name, command, {**base, **extra}, logs / f"{name}.log", is_shown=name == "guest")
+        log = logs / f"{name}.log"
+        return Child(name, command, {**base, **(extra or {})}, log, is_shown=name == "guest", keeps=keeps)
 
     listens_at = env.embedded_socket(var)
     return Layout(
-        broker=None if env.text("BROKER_URL") else _broker(listens_at, var, logs),
-        web=python("web", WEB),
+        broker=_broker(listens_at, var, logs) if embedded_broker(var) else None,
+        web=python("web", WEB, keeps=[door.fileno()]),
         workers=tuple(
-            python(f"worker{number}", WORKER, **WORKER_ENVIRONMENT)
-            for number in range(1, options.workers + 1)
+            python(f"worker{number}", WORKER, WORKER_ENVIRONMENT) for number in range(1, options.workers + 1)
         ),
         guest=python("guest", options.then) if options.then else None,
         socket=listens_at,
+        door=door,
     )
 
 
@@ -101,10 +110,9 @@ def fresh_metrics(var: Path) -> Path:
     return folder
 
 
-def endpoint(options: Options) -> str:
-    """Return Twisted's description of the listening port; its colons are escaped."""
-    interface = options.host.strip("[]").replace(":", "\\:")
-    return f"tcp:port={options.port}:interface={interface}:backlog=2048"
+def embedded_broker(var: Path) -> Path | None:
+    """Return the socket of the embedded broker, or None where BROKER_URL names another."""
+    return None if env.text("BROKER_URL") else env.embedded_socket(var)
 
 
 def drivers() -> dict[str, str]:

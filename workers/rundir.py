@@ -38,9 +38,13 @@ class RunFolder:
                 f"(pid {holder.get('pid', 'unknown')}, {holder.get('url', 'address unknown')}). "
                 "Stop it first, or set ORCHESTRA_VAR to another folder."
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
+        self.tell(descriptor, url)
         return descriptor
+
+    def tell(self, lock: int, url: str) -> None:
+        """Write into the lock who holds it, and where a browser finds it."""
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
 
     def is_locked(self) -> bool:
         """Say whether an installation runs here now."""

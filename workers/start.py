@@ -6,8 +6,8 @@ import os
 import socket
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.management import CommandError, call_command
@@ -17,7 +17,9 @@ from django.utils.translation import gettext as _
 
 from orchestra import env
 from workers import embedded, reach
-from workers.layout import Options
+from workers.door import open_door
+from workers.layout import Options, embedded_broker
+from workers.leftovers import end_leftovers
 from workers.rundir import AlreadyRunning, RunFolder
 
 
@@ -35,22 +37,41 @@ def add_options(parser: ArgumentParser) -> None:
     )
 
 
-def options_from(given: Mapping[str, Any]) -> Options:
-    """Return what was chosen; port 0 becomes a free one. Raises CommandError for what makes no sense."""
+class Ready(NamedTuple):
+    """A start that nothing stands against: what was chosen, the folder's lock, the socket that listens."""
+
+    options: Options
+    lock: int
+    door: socket.socket
+
+
+def prepare(given: Mapping[str, Any], *, say: Callable[[str], object]) -> Ready:
+    """Check all that can stop a start, then bring the database up to date; port 0 becomes a free one.
+
+    Raises CommandError with one sentence; nothing is started or changed before every check has passed,
+    but what a killed start left alive is ended.
+    """
     if given["workers"] < 0:
         raise CommandError(_("--workers needs 0 or more."), returncode=2)
-    port = given["port"] or check_port(given["host"], 0)
-    return Options(host=given["host"], port=port, workers=given["workers"])
+    options = Options(host=given["host"], port=given["port"], workers=given["workers"])
+    folder, lock = take_folder(options)
+    end_leftovers(folder, embedded_broker(settings.VAR_DIR.resolve()), say=say)
+    door = listen(options.host, options.port)
+    options = options._replace(port=door.getsockname()[1])
+    folder.tell(lock, options.url)
+    if settings.IS_EMBEDDED:
+        check_embedded()
+    for problem in reach.problems(with_broker=not settings.IS_EMBEDDED):
+        raise CommandError(problem)
+    migrate(say)
+    return Ready(options, lock, door)
 
 
-def prepare(options: Options, *, say: Callable[[str], object]) -> int:
-    """Check all that can stop a start, then bring the database up to date; return the lock's descriptor.
-
-    Raises CommandError with one sentence; nothing is started or changed before every check has passed.
-    """
+def take_folder(options: Options) -> tuple[RunFolder, int]:
+    """Return the run folder and its lock. Raises CommandError when it is held or cannot be written."""
     try:
         folder = RunFolder(settings.VAR_DIR.resolve())
-        lock = folder.lock(options.url)
+        return folder, folder.lock(options.url)
     except AlreadyRunning as error:
         raise CommandError(str(error)) from error
     except OSError as error:
@@ -58,20 +79,12 @@ def prepare(options: Options, *, say: Callable[[str], object]) -> int:
             _("%(folder)s cannot be written: %(reason)s. Set ORCHESTRA_VAR to another folder.")
             % {"folder": settings.VAR_DIR, "reason": error.strerror}
         ) from error
-    check_port(options.host, options.port)
-    if settings.IS_EMBEDDED:
-        check_embedded()
-    for problem in reach.problems(with_broker=not settings.IS_EMBEDDED):
-        raise CommandError(problem)
-    migrate(say)
-    return lock
 
 
-def check_port(host: str, port: int) -> int:
-    """Return the port, a free one for 0. Raises CommandError when it cannot be listened on."""
+def listen(host: str, port: int) -> socket.socket:
+    """Return the socket that listens. Raises CommandError when that cannot be."""
     try:
-        with _bind(host, port) as listener:
-            return int(listener.getsockname()[1])
+        return open_door(host, port)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error).removeprefix("bind(): ").rstrip(".")
         values = {"host": host, "port": port, "reason": reason}
@@ -79,19 +92,6 @@ def check_port(host: str, port: int) -> int:
             _("Cannot listen on %(host)s port %(port)s: %(reason)s. Choose another with --port or PORT.")
             % values
         ) from error
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    name = host.strip("[]")
-    listener = socket.socket(socket.AF_INET6 if ":" in name else socket.AF_INET)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((name, port))
-        listener.listen(1)
-    except (OSError, OverflowError):
-        listener.close()
-        raise
-    return listener
 
 
 def check_embedded() -> None:
@@ -112,12 +112,15 @@ def migrate(say: Callable[[str], object]) -> None:
     connection.close()
 
 
-def become_supervisor(options: Options, lock: int) -> None:
-    """Replace this process by the supervisor, which inherits the lock."""
-    os.set_inheritable(lock, True)
+def become_supervisor(ready: Ready, then: Sequence[str] = ()) -> None:
+    """Replace this process by the supervisor, which inherits lock and socket and starts `then` at the end."""
+    options = ready.options
+    os.set_inheritable(ready.lock, True)
+    ready.door.set_inheritable(True)
     os.environ["ORCHESTRA_VAR"] = str(settings.VAR_DIR.resolve())
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(env.ROOT), os.environ.get("PYTHONPATH"))))
     words = ["--host", options.host, "--port", str(options.port), "--workers", str(options.workers)]
-    words += ["--lock-fd", str(lock), *(("--", *options.then) if options.then else ())]
+    words += ["--lock-fd", str(ready.lock), "--listen-fd", str(ready.door.fileno())]
+    words += ["--", *then] if then else []
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "workers.supervise", *words])  # noqa: S606 (no shell is wanted)

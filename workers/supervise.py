@@ -20,11 +20,14 @@ from typing import Any
 
 from orchestra import env
 from workers import embedded
-from workers.children import Child, GaveUp, describe, end_group
-from workers.layout import QUEUES, Layout, Options, drivers, make_layout
+from workers.children import Child, GaveUp, describe
+from workers.door import open_door
+from workers.layout import QUEUES, Layout, Options, drivers, embedded_broker, make_layout
+from workers.leftovers import end_leftovers
 from workers.rundir import AlreadyRunning, RunFolder, birth
 
 GRACE_SECONDS = 10.0
+ANSWER_SECONDS = 0.5
 START_SECONDS = 120.0
 ECHO_SECONDS = 1.0
 """A second signal sooner than this is the first one, passed on by a parent such as make."""
@@ -50,7 +53,6 @@ class Supervisor:
         self._listen_for_signals()
         code = 0
         try:
-            self._clear_leftovers()
             self._start()
             while not self.is_stopping:
                 self._pause(1.0)
@@ -103,24 +105,6 @@ class Supervisor:
                 )
             self._pause(0.05)
 
-    def _clear_leftovers(self) -> None:
-        """End what a killed supervisor left alive: the lock is ours, so nothing else may run here."""
-        leftovers = self.folder.leftovers()
-        if leftovers:
-            say(f"Ending {len(leftovers)} processes that an earlier start left behind …")
-        for pid in leftovers:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while any(birth(pid) for pid in leftovers) and time.monotonic() < deadline:
-            self._pause(0.05)
-        for pid in leftovers:
-            end_group(pid)
-        while self.layout.broker and embedded.answers(self.layout.socket) and time.monotonic() < deadline:
-            embedded.shut_down(self.layout.socket)
-            self._pause(0.05)
-        self.folder.clear()
-
     # Looking after ------------------------------------------------------------------------------
 
     def _look_after(self) -> None:
@@ -160,6 +144,8 @@ class Supervisor:
     def _stop(self) -> None:
         """Stop web, workers and guest together, then the broker; nothing is left behind."""
         self.is_stopping = True
+        if self.layout.door:
+            self.layout.door.close()
         guest = (self.layout.guest,) if self.layout.guest else ()
         self._end([*guest, *self.layout.serving])
         if self.layout.broker:
@@ -237,7 +223,7 @@ def answers_http(host: str, port: int) -> bool:
     """Say whether a web server answers `/health` at this port."""
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host).strip("[]")  # noqa: S104 (compared, not bound)
     try:
-        with socket.create_connection((name, port), timeout=5) as link:
+        with socket.create_connection((name, port), timeout=ANSWER_SECONDS) as link:
             link.sendall(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
             return link.recv(12).startswith(b"HTTP/")
     except OSError:
@@ -258,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--lock-fd", type=int, help="descriptor that holds the lock already")
+    parser.add_argument("--listen-fd", type=int, help="descriptor that listens at the port already")
     parser.add_argument("then", nargs="*", help="arguments of Python for a process started at the end")
     given = parser.parse_args(arguments)
     options = Options(given.host, given.port, given.workers, tuple(given.then))
@@ -266,8 +253,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = RunFolder(var)
         lock = given.lock_fd if given.lock_fd is not None else folder.lock(options.url)
         os.set_inheritable(lock, False)
-        return Supervisor(make_layout(options, var), options, folder).run()
-    except (AlreadyRunning, env.BadEnvironment, embedded.NoServer) as error:
+        end_leftovers(folder, embedded_broker(var), say=say)
+        door = (
+            open_door(given.host, given.port)
+            if given.listen_fd is None
+            else socket.socket(fileno=given.listen_fd)
+        )
+        door.set_inheritable(False)
+        return Supervisor(make_layout(options, var, door), options, folder).run()
+    except (AlreadyRunning, env.BadEnvironment, embedded.NoServer, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 

@@ -10,18 +10,22 @@ import sys
 from pathlib import Path
 
 from workers.children import Child
+from workers.door import open_door
 from workers.layout import Layout, Options
+from workers.leftovers import end_leftovers
 from workers.rundir import RunFolder
 from workers.supervise import Supervisor
 
 WEB = {
     "fine": """
-import http.server, sys
+import http.server, socket, sys
 class Quiet(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers()
     def log_message(self, *words): pass
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Quiet).serve_forever()
+server = http.server.HTTPServer(("127.0.0.1", 0), Quiet, bind_and_activate=False)
+server.socket = socket.socket(fileno=int(sys.argv[1]))
+server.serve_forever()
 """,
     "broken": "raise SystemExit('the settings are wrong')",
 }
@@ -49,17 +53,20 @@ def main(folder: str, port: str, web: str, worker: str) -> int:
     var = Path(folder)
     (var / "log").mkdir(exist_ok=True)
 
-    def child(name: str, code: str) -> Child:
-        command = [sys.executable, "-S", "-c", code, port]
-        return Child(name, command, dict(os.environ), var / "log" / f"{name}.log")
-
-    options = Options(port=int(port))
-    layout = Layout(
-        None, child("web", WEB[web]), (child("worker1", WORKER[worker]),), None, var / "none.sock"
-    )
     run_folder = RunFolder(var)
-    run_folder.lock(options.url)
-    return Supervisor(layout, options, run_folder).run()
+    run_folder.lock(Options(port=int(port)).url)
+    end_leftovers(run_folder, None, say=print)
+    door = open_door("127.0.0.1", int(port))
+
+    def child(name: str, code: str) -> Child:
+        command = [sys.executable, "-S", "-c", code, str(door.fileno())]
+        keeps = [door.fileno()] if name == "web" else []
+        return Child(name, command, dict(os.environ), var / "log" / f"{name}.log", keeps=keeps)
+
+    layout = Layout(
+        None, child("web", WEB[web]), (child("worker1", WORKER[worker]),), None, var / "none.sock", door
+    )
+    return Supervisor(layout, Options(port=int(port)), run_folder).run()
 
 
 if __name__ == "__main__":

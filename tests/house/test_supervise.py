@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,19 @@ def test_a_start_after_a_killed_supervisor_ends_what_it_left_behind(install: Any
     wait_until(lambda: not any(is_alive(pid) for pid in orphans), successor.said)
     successor.wait_until_ready()
     assert successor.pid_of("web") not in orphans
+
+
+def test_who_comes_while_the_web_server_is_started_again_is_answered(install: Any, port: int) -> None:
+    installation = install().wait_until_ready()
+    web = installation.pid_of("web")
+    os.kill(web, signal.SIGKILL)
+    wait_until(lambda: not is_alive(web))
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
+        status = answer.status
+
+    assert status == 200
+    assert installation.pid_of("web") != web
 
 
 def test_a_worker_deaf_to_the_polite_signal_is_killed_when_asked_twice(install: Any) -> None:

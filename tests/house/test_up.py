@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.house.conftest import Installation
-from workers.layout import Options, endpoint
+from workers.layout import Options
+from workers.rundir import RunFolder, birth
 
 
 @pytest.fixture
@@ -37,6 +41,26 @@ def test_a_port_in_use_is_refused(up: Any) -> None:
 
     assert code == 1
     assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use. Choose another" in said
+
+
+def test_a_port_that_a_killed_start_left_in_use_is_taken_back(up: Any, tmp_path: Path) -> None:
+    listening = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1]); input()"
+    )
+    words = [sys.executable, "-u", "-c", listening]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as left:
+        port = left.stdout.readline().decode().strip()
+        web = {"name": "web", "pid": left.pid, "born": birth(left.pid)}
+        RunFolder(tmp_path).write_status({"processes": [web]})
+
+        code, said = up("--port", port, BROKER_URL="redis://127.0.0.1:9/0")
+
+        assert left.wait(30) == -signal.SIGTERM
+    assert code == 1
+    assert "BROKER_URL: nothing usable answers" in said
+    assert "Cannot listen" not in said
 
 
 @pytest.mark.parametrize(
@@ -100,17 +124,6 @@ def test_status_of_nothing_says_so_in_json_too(up: Any) -> None:
 
     assert code == 1
     assert json.loads(said) == {"running": False}
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", "tcp:port=80:interface=127.0.0.1:backlog=2048"),
-        ("::1", r"tcp:port=80:interface=\:\:1:backlog=2048"),
-    ],
-)
-def test_the_listening_address_reaches_the_web_server_escaped(host: str, expected: str) -> None:
-    assert endpoint(Options(host=host, port=80)) == expected
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from apps.workflows.models import Workflow
 from orchestra import env
 from orchestra.engine.status import RunStatus
 from orchestra.errors import OrchestraError
-from workers.start import add_options, become_supervisor, options_from, prepare
+from workers.start import add_options, become_supervisor, prepare
 
 SAMPLE = "brief"
 DOCUMENT = env.ROOT / "samples" / "document.txt"
@@ -41,11 +41,9 @@ class Command(BaseCommand):
         if options["present"]:
             self._present(options["present"])
             return
-        chosen = options_from(options)
-        lock = prepare(chosen, say=self.stdout.write)
+        ready = prepare(options, say=self.stdout.write)
         self._show_people(seed())
-        words = (str(env.ROOT / "manage.py"), "demo", "--present", chosen.url)
-        become_supervisor(chosen._replace(then=words), lock)
+        become_supervisor(ready, then=[str(env.ROOT / "manage.py"), "demo", "--present", ready.options.url])
 
     def _show_people(self, seeded: Seeded) -> None:
         if seeded.passwords:

@@ -15,7 +15,7 @@ from apps.accounts.actions import ensure_operator, make_login_link
 from apps.accounts.models import User
 from workers.layout import Options
 from workers.rundir import RunFolder
-from workers.start import add_options, become_supervisor, options_from, prepare
+from workers.start import add_options, become_supervisor, prepare
 
 
 class Command(BaseCommand):
@@ -36,10 +36,9 @@ class Command(BaseCommand):
             return
         if options["no_workers"]:
             options["workers"] = 0
-        chosen = options_from(options)
-        lock = prepare(chosen, say=self.stdout.write)
-        self._welcome(chosen)
-        become_supervisor(chosen, lock)
+        ready = prepare(options, say=self.stdout.write)
+        self._welcome(ready.options)
+        become_supervisor(ready)
 
     def _welcome(self, chosen: Options) -> None:
         """Let the first person in: there is no default account. Later people have ways of their own."""
