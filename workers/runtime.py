@@ -13,6 +13,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -25,6 +26,7 @@ from orchestra.engine.attempt import attempt
 from orchestra.engine.outcome import Failed, Outcome
 from orchestra.engine.plan import split_path
 from orchestra.ids import new_id
+from orchestra.net import close_shared
 from workers import telemetry
 from workers.admission import Gate
 from workers.context import WorkerContext
@@ -46,6 +48,9 @@ MOMENT = 0.002
 """Seconds that a feeder waits for others to end with the first: one commit then takes all of their places again."""
 
 WIDENING = 8
+
+CLOSE_SECONDS = 5.0
+"""What the connections to providers get to close."""
 
 T = TypeVar("T")
 
@@ -110,6 +115,8 @@ class Runtime:
         self.recorder.close()
         self.sender.close()
         self.texts.close()
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(close_shared(), self.loop).result(CLOSE_SECONDS)
 
     def finish_later(self, work: Coroutine[Any, Any, Any]) -> None:
         """Have something brought to its end without anybody waiting for it."""

@@ -205,6 +205,12 @@ def shared(allow: frozenset[str] = frozenset()) -> Outbound:
     return _shared.setdefault(allow, Outbound(allow=allow))
 
 
+async def close_shared() -> None:
+    """Close the running loop's connections of every shared client, before that loop ends."""
+    for client in list(_shared.values()):
+        await client.close()
+
+
 def _method(name: str) -> str:
     upper = name.upper()
     if upper not in METHODS:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from orchestra.errors import AddressNotAllowed, ToolFailed, ToolUnavailable
-from orchestra.net import Outbound, connect
+from orchestra.net import Outbound, close_shared, connect, shared
 from orchestra.net.connect import GuardedResolver
 from tests.local_server import serving
 
@@ -306,3 +306,16 @@ async def test_the_connector_alone_refuses_inside_addresses() -> None:
             await session.get(server.url)
 
     assert hits == []
+
+
+async def test_the_shared_clients_connections_are_closed_before_their_loop_ends() -> None:
+    async with serving(echo) as server:
+        client = shared(frozenset({server.endpoint}))
+        await client.request("GET", server.url)
+        session = client._session()
+
+        await close_shared()
+
+    assert session.closed
+    assert not client._session().closed
+    await close_shared()
