@@ -53,7 +53,7 @@ lock: ## regenerate the locked requirements (needs uv)
 simulate: setup-dev ## the engine in virtual time against every fault: 6,500 runs (the suite has a few hundred)
 	@ORCHESTRA_SIMULATED_WORLDS=50 exec $(RUN) -m pytest tests/faults/test_simulated.py -k nothing --timeout 3600 $(ARGS)
 
-faults: setup-dev ## 200 runs while everything around them breaks, on a PostgreSQL and a Redis of its own (ARGS=--short)
+faults: setup-dev ## 200 runs while everything around them breaks, on a PostgreSQL and a Redis of its own (ARGS=--short, ARGS=--broken)
 	@exec $(RUN) -m tests.faults.run $(ARGS)
 
 graphs: setup-dev ## the compiler on 10,000 random graphs, and the seconds it takes for 2,000 nodes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from apps.runs.actions import cache, effects
 from orchestra.engine.attempt import plain_output
@@ -18,7 +18,6 @@ from orchestra.errors import NodeFailure
 if TYPE_CHECKING:
     from workers.context import WorkerContext
 
-T = TypeVar("T")
 Settings = Mapping[str, Any]
 
 
@@ -33,14 +32,14 @@ async def run_with_care(context: WorkerContext, kind: Kind, settings: Settings) 
 
 async def _run_cached(context: WorkerContext, kind: Kind, settings: Settings) -> Outcome:
     team, seconds = context.claimed.facts.team, context.node.cache
-    key = await _in_database(context, lambda: cache.fingerprint(team, kind.name, settings))
-    found = await _in_database(context, lambda: cache.find_result(team, key))
+    key = await context.in_database(lambda: cache.fingerprint(team, kind.name, settings))
+    found = await context.in_database(lambda: cache.find_result(team, key))
     if found is not None:
         return found
     outcome = await kind.run(context, settings)
     if isinstance(outcome, Done):
         kept = outcome = replace(outcome, output=plain_output(outcome.output))
-        await _in_database(context, lambda: cache.keep_result(team, key, kind.name, kept, seconds))
+        await context.in_database(lambda: cache.keep_result(team, key, kind.name, kept, seconds))
     return outcome
 
 
@@ -48,10 +47,10 @@ async def _run_once(context: WorkerContext, kind: Kind, settings: Settings) -> O
     """Run a kind unless its effect may have happened already; suspend it whenever that cannot be known."""
     run, path, fence = context.claimed.facts.run, context.path, context.claimed.fence
     worker = context.runtime.name
-    permit = await _in_database(context, lambda: effects.prepare(run, path, fence, worker))
+    permit = await context.in_database(lambda: effects.prepare(run, path, fence, worker))
     if not permit.is_free:
         return _ask(permit.reason)
-    if not await _in_database(context, lambda: effects.mark_sent(run, path, fence)):
+    if not await context.in_database(lambda: effects.mark_sent(run, path, fence)):
         return _ask("Another attempt has taken it over.")
     try:
         async with asyncio.timeout(context.node.timeout):
@@ -66,8 +65,3 @@ async def _run_once(context: WorkerContext, kind: Kind, settings: Settings) -> O
 
 def _ask(reason: str) -> Suspend:
     return Suspend(EFFECT, data={"reason": reason})
-
-
-async def _in_database(context: WorkerContext, function: Callable[[], T]) -> T:
-    found: T = await asyncio.wrap_future(context.runtime.recorder.call(function))
-    return found

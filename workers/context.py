@@ -95,8 +95,7 @@ class WorkerContext:
 
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
         team = self.claimed.facts.team
-        found = await asyncio.wrap_future(self.runtime.recorder.call(lambda: resolve_targets(team, settings)))
-        return admitted(found, self)
+        return admitted(await self.in_database(lambda: resolve_targets(team, settings)), self)
 
     async def check_budget(self, spent: float = 0.0) -> None:
         limit = self.claimed.facts.plan.limits.get("cost")
@@ -105,19 +104,19 @@ class WorkerContext:
         run = self.claimed.facts.run
         before = self.claimed.spent
         if spent:
-            before = await asyncio.wrap_future(self.runtime.recorder.call(lambda: cost_of(run)))
+            before = await self.in_database(lambda: cost_of(run))
         if before + spent >= limit:
             raise CostLimit(f"The run has cost {before + spent:.6f}; its limit is {limit:g}.")
 
     async def check_assignees(self, assignees: Sequence[str], quorum: int) -> None:
         team = self.claimed.facts.team
-        await self._in_database(lambda: check_assignees(team, assignees, quorum))
+        await self.in_database(lambda: check_assignees(team, assignees, quorum))
 
     async def start_child(
         self, workflow: str, version: int | None, given: Mapping[str, Any], *, is_part: bool
     ) -> Mapping[str, Any]:
         facts = self.claimed.facts
-        child = await self._in_database(
+        child = await self.in_database(
             lambda: start_child(
                 facts, self.path, workflow=workflow, version=version, given=given, is_part=is_part
             )
@@ -125,7 +124,7 @@ class WorkerContext:
         self.runtime.sender.advance(str(child.pk), child.priority)
         return {"run": str(child.pk), "number": child.number}
 
-    async def _in_database(self, work: Callable[[], T]) -> T:
+    async def in_database(self, work: Callable[[], T]) -> T:
         """Do work that may be repeated, trying for as long as the database is away."""
         while True:
             try:

@@ -36,6 +36,8 @@ class Seen:
     plan: Plan | None = None
     expected: Mapping[str, str] = field(default_factory=dict)
     """True final statuses by path; empty when they are not known."""
+    attempts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Of results that say which attempt they are of: that attempt, and the one that the node run tells of, by path."""
 
 
 def violations(seen: Seen) -> list[str]:
@@ -44,6 +46,7 @@ def violations(seen: Seen) -> list[str]:
         *_true_end(seen),
         *_log_without_gaps(seen),
         *_recorded_once(seen),
+        *_recorded_by_the_holder(seen),
         *_counters_are_rows(seen),
         *(_in_order(seen, seen.plan) if seen.plan else ()),
     ]
@@ -94,6 +97,12 @@ def _recorded_once(seen: Seen) -> Iterator[str]:
     ]
     if other:
         yield f"the log says otherwise than the rows of {other[:5]}"
+
+
+def _recorded_by_the_holder(seen: Seen) -> Iterator[str]:
+    for path, (real, told) in seen.attempts.items():
+        if real != told:
+            yield f"recorded what attempt {real} of {path} brought as attempt {told}"
 
 
 def _counters_are_rows(seen: Seen) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """`make faults`: 200 runs in flight, everything around them breaks, and a checker outside looks whether it held.
 
-    python -m tests.faults.run [--short] [--seed N] [--runs N]
+    python -m tests.faults.run [--short] [--broken] [--seed N] [--runs N]
 
 Real processes on a PostgreSQL and a Redis of their own. Prints what was done and a table; exit code 1 when
-something does not hold.
+something does not hold. `--broken`: engines that are broken on purpose instead; exit code 1 when the checker
+does not notice one.
 """
 
 from __future__ import annotations
@@ -17,16 +18,23 @@ import tempfile
 import time
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from tests.browser.product import free_port, run_command
 from tests.faults.real.effects import World
 from tests.faults.real.fleet import Fleet
 from tests.faults.real.services import PostgreSQL, Redis, find_missing
 
+if TYPE_CHECKING:
+    from tests.faults.real.trial import Trial
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="few runs, few faults, fewer processes")
+    parser.add_argument(
+        "--broken", action="store_true", help="see the checker notice engines that are broken"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=0)
     chosen = parser.parse_args()
@@ -35,9 +43,12 @@ def main() -> int:
         return 2
     folder = Path(tempfile.mkdtemp(prefix="orchestra-faults-", dir="/tmp"))
     folder.chmod(0o755)  # the cluster's own user passes through
-    place = Place(folder, is_short=chosen.short)
+    place = Place(folder, is_short=chosen.short or chosen.broken)
     try:
-        return place.run(chosen.seed, chosen.runs or (22 if chosen.short else 200))
+        trial = place.open(chosen.seed)
+        if chosen.broken:
+            return trial.run_broken()
+        return trial.run(chosen.runs or (22 if chosen.short else 200), is_short=chosen.short)
     finally:
         place.close()
 
@@ -68,7 +79,8 @@ class Place:
             "ORCHESTRA_RESCUE_SECONDS": "8" if is_short else "15",
         }
 
-    def run(self, seed: int, count: int) -> int:
+    def open(self, seed: int) -> Trial:
+        """Start everything and publish the workflows."""
         started = time.monotonic()
         self.database.start()
         self.database.create()
@@ -85,10 +97,11 @@ class Place:
         django.setup()
         from tests.faults.real.trial import Trial
 
-        print(f"ready after {time.monotonic() - started:.0f} s; seed {seed}, {count} runs", flush=True)
         url = f"http://127.0.0.1:{self.port}"
         trial = Trial(url, key, self.world, self.fleet, self.database, self.broker, Random(seed))
-        return trial.run(count, is_short=self.is_short)
+        trial.publish()
+        print(f"ready after {time.monotonic() - started:.0f} s; seed {seed}", flush=True)
+        return trial
 
     def close(self) -> None:
         if self.fleet is not None:

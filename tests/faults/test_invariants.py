@@ -62,6 +62,7 @@ def test_a_run_that_is_right_is_passed() -> None:
         (seen(LOG, seq=4), "says 4 events"),
         (seen([*LOG, "run.failed"]), "ended 2 times"),
         (replace(seen(LOG), events=seen(LOG).events[1:]), "gaps"),
+        (replace(seen(LOG), attempts={"a": (1, 2)}), "what attempt 1 of a brought as attempt 2"),
     ],
 )
 def test_what_is_wrong_is_said(wrong: Seen, word: str) -> None:

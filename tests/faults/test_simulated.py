@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,17 +14,14 @@ from django.db import transaction
 
 from apps.accounts.models import User
 from apps.runs.actions import upkeep as passes
-from apps.runs.actions.doubt import Doubt
-from apps.runs.actions.operations import HandBack, Record
-from apps.runs.actions.state import RunState
 from apps.runs.models import Event, NodeRun, Run
-from apps.runs.rows import NodeRow
 from apps.workflows.models import Workflow
 from orchestra.engine import progress
 from orchestra.engine.codec import plan_from_json
 from orchestra.engine.plan import Plan
 from orchestra.engine.simulate import simulate
-from orchestra.engine.status import NodeStatus
+from tests.faults import breaking
+from tests.faults.breaking import Replacements
 from tests.faults.invariants import Seen, SeenNode, all_violations
 from tests.faults.shapes import fixed_shapes, random_shapes
 from tests.faults.simulation.behaviour import SCRIPTED, USAGE, ideal
@@ -62,16 +59,19 @@ def seen_of(story: Story) -> Iterator[Seen]:
         if run.version_id not in truths:
             truths[run.version_id] = truth_of(plan_from_json(run.version.plan))
         plan, expected = truths[run.version_id]
+        rows = list(NodeRun.objects.filter(run=run))
         yield Seen(
             name=str(run),
             run={name: getattr(run, name) for name in ("status", "seq", "nodes_done", "nodes_total")},
-            nodes={
-                row.path: SeenNode(row.path, row.kind, row.status, row.ports)
-                for row in NodeRun.objects.filter(run=run)
-            },
+            nodes={row.path: SeenNode(row.path, row.kind, row.status, row.ports) for row in rows},
             events=list(run.events.order_by("id").values("seq", "type", "node")),
             plan=plan,
             expected={} if run.status == "cancelled" else expected,
+            attempts={
+                row.path: (row.output["attempt"], row.attempt)
+                for row in rows
+                if row.kind in SCRIPTED and row.status == "succeeded"
+            },
         )
 
 
@@ -87,7 +87,6 @@ def faults_of(story: Story) -> list[str]:
         *(f"{type(error).__name__}: {error}" for error in story.errors),
         *all_violations(seen_of(story)),
         *_charged_once(story),
-        *_recorded_by_the_holder(story),
         *_rested(story),
     ]
 
@@ -97,15 +96,6 @@ def _charged_once(story: Story) -> Iterator[str]:
         ended = NodeRun.objects.filter(run=run, kind__in=SCRIPTED, status="succeeded").count()
         if (run.input_tokens, float(run.cost)) != (ended * USAGE.input_tokens, ended * USAGE.cost):
             yield f"{run}: charged {run.input_tokens} tokens for {ended} results"
-
-
-def _recorded_by_the_holder(story: Story) -> Iterator[str]:
-    rows = NodeRun.objects.filter(
-        run__in=[run.pk for run in story.runs], kind__in=SCRIPTED, status="succeeded"
-    )
-    for row in rows.only("path", "output", "attempt", "run_id"):
-        if row.output["attempt"] != row.attempt:
-            yield f"{row.run_id} {row.path}: attempt {row.output['attempt']} was recorded as attempt {row.attempt}"
 
 
 def _rested(story: Story) -> Iterator[str]:
@@ -169,46 +159,14 @@ def without_resending(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Upkeep, "_resend", lambda _self: 0)
 
 
-def record_without_fence(patch: pytest.MonkeyPatch) -> None:
-    def held(state: RunState, operation: Record | HandBack) -> NodeRow | None:
-        row = state.load([operation.path])[0]
-        return row if row.status == NodeStatus.RUNNING else None
+def broken(replacements: Replacements) -> Callable[[pytest.MonkeyPatch], None]:
+    """Return what breaks the engine for a test."""
 
-    patch.setattr(RunState, "held", held)
+    def break_it(patch: pytest.MonkeyPatch) -> None:
+        for owner, name, stand_in in replacements:
+            patch.setattr(owner, name, stand_in)
 
-
-def record_without_status(patch: pytest.MonkeyPatch) -> None:
-    def held(state: RunState, operation: Record | HandBack) -> NodeRow | None:
-        row = state.load([operation.path])[0]
-        return row if row.fence == operation.hold.fences.get(operation.path) else None
-
-    patch.setattr(RunState, "held", held)
-    patch.setattr(Doubt, "was_committed", lambda _self: False)
-
-
-def claim_without_fence(patch: pytest.MonkeyPatch) -> None:
-    real = RunState.claim
-
-    def claim(state: RunState, row: NodeRow) -> NodeRow:
-        fence = row.fence
-        real(state, row).fence = fence
-        return row
-
-    patch.setattr(RunState, "claim", claim)
-    patch.setattr(RunState, "hand_back", _hand_back_without_fence(RunState.hand_back))
-
-
-def _hand_back_without_fence(real: Any) -> Any:
-    def hand_back(state: RunState, row: NodeRow, reason: str) -> None:
-        fence = row.fence
-        real(state, row, reason)
-        row.fence = fence
-
-    return hand_back
-
-
-def forget_answers(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Doubt, "was_committed", lambda _self: False)
+    return break_it
 
 
 def start_without_join(patch: pytest.MonkeyPatch) -> None:
@@ -222,10 +180,10 @@ BROKEN = [
     (without_rescue, Odds(kills=2)),
     (without_lost_workers, replace(CALM, kills=6)),
     (without_resending, replace(CALM, lost=0.2)),
-    (record_without_fence, ZOMBIES),
-    (claim_without_fence, ZOMBIES),
-    (record_without_status, replace(CALM, answer_lost=0.2)),
-    (forget_answers, replace(CALM, answer_lost=0.2)),
+    (broken(breaking.RECORD_WITHOUT_FENCE), ZOMBIES),
+    (broken(breaking.CLAIM_WITHOUT_FENCE), ZOMBIES),
+    (broken(breaking.RECORD_WITHOUT_STATUS), replace(CALM, answer_lost=0.2)),
+    (broken(breaking.FORGET_ANSWERS), replace(CALM, answer_lost=0.2)),
     (start_without_join, CALM),
 ]
 """What may be broken, each with the faults that it is there against."""

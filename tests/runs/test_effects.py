@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -21,6 +22,7 @@ from orchestra.engine.outcome import Done
 from orchestra.errors import Conflict, EffectUnknown, InvalidInput, NotPermitted
 from tests.running import nodes_of, wait_for_end, wait_until
 from tests.runs import functions_for_tests as functions
+from workers import context
 
 DEFINITION = """
 orchestra: 1
@@ -165,12 +167,39 @@ def test_a_node_whose_worker_was_lost_after_it_sent_is_not_repeated(
     assert wait_for_end(run).output["after"] == "pay"
 
 
+def test_a_database_that_is_away_for_a_moment_holds_an_effect_up_and_fails_nothing(
+    worker: Any, publish_workflow: Any, editor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def breaks_off(name: str, real: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            asked.append(name)
+            answer = real(*arguments)
+            if asked.count(name) == 1:
+                raise OperationalError("The connection was lost, perhaps after the commit.")
+            return answer
+
+        return call
+
+    monkeypatch.setattr(context, "DATABASE_PAUSE", 0.01)
+    for name in ("prepare", "mark_sent"):
+        monkeypatch.setattr(effects, name, breaks_off(name, getattr(effects, name)))
+    workflow = publish_workflow(paying("echo", "{value: 1}", 30))
+
+    run = wait_for_end(start_run(workflow=workflow, input={}, by=editor))
+
+    assert (run.status, run.output["after"], run.effects.get().state) == ("succeeded", 1, "confirmed")
+    assert asked == ["prepare", "prepare", "mark_sent", "mark_sent"]
+
+
 def test_of_two_attempts_that_prepared_only_the_later_may_send(run_of_two: Run) -> None:
     run = str(run_of_two.pk)
     first, second = (effects.prepare(run, "pay", fence, "w").is_free for fence in (1, 2))
 
     assert (first, second) == (True, True)
-    assert [effects.mark_sent(run, "pay", fence) for fence in (1, 2, 2)] == [False, True, False]
+    assert [effects.mark_sent(run, "pay", fence) for fence in (1, 2)] == [False, True]
+    assert effects.mark_sent(run, "pay", 2), "whoever lost the answer asks again before anything is sent"
     assert effects.prepare(run, "pay", 3, "w").is_free is False
 
 

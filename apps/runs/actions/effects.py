@@ -51,8 +51,12 @@ def prepare(run: str, path: str, fence: int, worker: str) -> Permit:
 
 
 def mark_sent(run: str, path: str, fence: int) -> bool:
-    """Note that an effect is being sent; False when another attempt has prepared it meanwhile."""
-    mine = Effect.objects.filter(run_id=UUID(run), path=path, fence=fence, state=EffectState.PREPARED)
+    """Note that an effect is being sent; False when another attempt has prepared it meanwhile.
+
+    Who does not know whether this was committed may ask again before it sends anything.
+    """
+    open_states = (EffectState.PREPARED, EffectState.SENT)
+    mine = Effect.objects.filter(run_id=UUID(run), path=path, fence=fence, state__in=open_states)
     return bool(mine.update(state=EffectState.SENT, sent_at=timezone.now()))
 
 

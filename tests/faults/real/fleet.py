@@ -47,6 +47,7 @@ class Fleet:
         self._environment = dict(environment)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._is_over = False
+        self._broken = ""
         self._watch = threading.Thread(target=self._look_after, name="fleet", daemon=True)
 
     def start(self) -> None:
@@ -57,6 +58,18 @@ class Fleet:
     def kill(self, name: str) -> None:
         """kill -9 a process and its children; it is started again after a moment."""
         self._signal(name, signal.SIGKILL)
+
+    def find(self, worker: str) -> str:
+        """Return the name of the process that a lease's name tells of. Raises LookupError when it is gone."""
+        pid = worker.rsplit("-", 2)[1] if worker else ""
+        return {str(process.pid): name for name, process in list(self._processes.items())}[pid]
+
+    def break_engine(self, how: str) -> None:
+        """Start everything but the web again, with an engine broken as `tests.faults.breaking` says; "": whole."""
+        self._broken = how
+        for name in self.commands:
+            if name != "web":
+                self.kill(name)
 
     def freeze(self, name: str) -> None:
         self._signal(name, signal.SIGSTOP)
@@ -81,9 +94,12 @@ class Fleet:
         extra = {"ORCHESTRA_ROLE": "web" if name == "web" else "worker"}
         if name.startswith("llm"):
             extra["CELERY_CUSTOM_WORKER_POOL"] = "workers.pool:LoopPool"
+        words = self.commands[name]
+        if self._broken and words[:2] == CELERY[:2]:
+            words = ("-m", "tests.faults.real.broken", self._broken, *words[2:])
         with (self._folder / f"{name}.log").open("ab") as sink:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, *self.commands[name]],
+                [sys.executable, *words],
                 cwd=ROOT,
                 env={**self._environment, **extra},
                 stdin=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
@@ -126,7 +126,19 @@ def see(client: Client, run: str, shape: str, plan: Plan) -> Seen:
         events=events,
         plan=plan,
         expected={node["path"]: "succeeded" for node in nodes},
+        attempts=dict(_attempts(client, run, nodes)),
     )
+
+
+def _attempts(
+    client: Client, run: str, nodes: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Tell of each answer from the world which attempt had asked for it, and which the node run says."""
+    for path in [node["path"] for node in nodes if node["kind"] == "http"]:
+        node = client.call("GET", f"runs/{run}/nodes/{path}")
+        body = (node["output"] or {}).get("body")
+        if body is not None:  # somebody has said what happened
+            yield path, (body["attempt"], node["attempt"])
 
 
 def _node(node: Mapping[str, Any], plan: Plan) -> SeenNode:

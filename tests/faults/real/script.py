@@ -17,11 +17,16 @@ Places = Sequence[tuple[str, str]]
 """(path, queue) of the first nodes of a run's own segments."""
 
 
+AIM_SECONDS = 20.0
+
+
 @dataclass(frozen=True)
 class Dose:
     """How much of each fault; times in seconds."""
 
     kills: int = 10
+    aimed: int = 3
+    """More of them, each at a worker that is just sending an effect that may happen once."""
     flushes: int = 2
     restarts: int = 1
     database_seconds: float = 20.0
@@ -29,7 +34,9 @@ class Dose:
     pause: tuple[float, float] = (4.0, 14.0)
 
 
-SHORT = Dose(kills=2, flushes=1, restarts=1, database_seconds=4.0, freeze_seconds=12.0, pause=(1.0, 4.0))
+SHORT = Dose(
+    kills=2, aimed=1, flushes=1, restarts=1, database_seconds=4.0, freeze_seconds=12.0, pause=(1.0, 4.0)
+)
 
 
 @dataclass
@@ -47,6 +54,7 @@ class Script:
         dose = self.dose
         faults: list[Callable[[], str]] = [
             *[self._kill] * dose.kills,
+            *[self._kill_in_effect] * dose.aimed,
             *[self._flush] * dose.flushes,
             *[self._restart_broker] * dose.restarts,
             self._stop_database,
@@ -64,6 +72,18 @@ class Script:
         name = self.random.choice(self.fleet.workers)
         self.fleet.kill(name)
         return f"kill -9 {name}"
+
+    def _kill_in_effect(self) -> str:
+        run, _, path = self.person.world.await_in_air("/pay", AIM_SECONDS).partition("/")
+        if not run:
+            return self._kill()
+        worker = self.person.client.call("GET", f"runs/{run}/nodes/{path}")["worker"]
+        try:
+            name = self.fleet.find(worker)
+        except LookupError:
+            return self._kill()
+        self.fleet.kill(name)
+        return f"kill -9 in an effect of {name}"
 
     def _flush(self) -> str:
         self.broker.client().flushall()

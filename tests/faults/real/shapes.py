@@ -58,6 +58,7 @@ def shapes(port: int) -> dict[str, dict[str, Any]]:
             "b": llm("ask.approved"),
         },
         "once": {"a": work(), "pay": post(port, "pay", "a", effect="once"), "b": llm("pay")},
+        "held": {"a": post(port, "held", timeout=120), "b": post(port, "held", "a", timeout=120)},
         "flaky": {
             "a": llm(),
             "try": post(port, "flaky", "a", retry={"max": 8, "base": 0.5}),
