@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from apps.agents import api as agents
+from apps.agents import api_remote as remote
 from apps.portal import system
 from apps.runs import api as runs
 from apps.runs import api_approvals as approvals
@@ -56,7 +57,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/<uuid:connection_id>", agents.ConnectionView.as_view()),
     path("connections/<uuid:connection_id>/test", agents.ConnectionTestView.as_view()),
     path("agents", agents.AgentsView.as_view()),
+    path("agents/register", remote.RegisterView.as_view()),
+    path("agents/health", remote.HealthView.as_view()),
+    path("agents/match", remote.MatchView.as_view()),
+    path("agents/tokens", remote.AgentTokensView.as_view()),
+    path("agents/tokens/<uuid:token_id>", remote.AgentTokenView.as_view()),
     path("agents/<uuid:agent_id>", agents.AgentView.as_view()),
+    path("agents/<uuid:agent_id>/heartbeat", remote.HeartbeatView.as_view()),
+    path("agents/<uuid:agent_id>/drain", remote.DrainView.as_view()),
     path("triggers", triggers.TriggersView.as_view()),
     path("triggers/upcoming", triggers.UpcomingView.as_view()),
     path("triggers/<uuid:trigger_id>", triggers.TriggerView.as_view()),

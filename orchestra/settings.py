@@ -257,6 +257,7 @@ CELERY_TASK_DEFAULT_PRIORITY = 6 if BROKER_URL.startswith("redis") else 1
 ORCHESTRA_UNIT_SIZE = env.number("ORCHESTRA_UNIT_SIZE", 32, least=1)
 ORCHESTRA_LLM_SLOTS = env.number("ORCHESTRA_LLM_SLOTS", 1000, least=1)
 ORCHESTRA_LEASE_SECONDS = env.number("ORCHESTRA_LEASE_SECONDS", 20, least=3)
+ORCHESTRA_AGENT_LEASE_SECONDS = env.number("ORCHESTRA_AGENT_LEASE_SECONDS", 20, least=2)
 ORCHESTRA_AGING_SECONDS = env.number("ORCHESTRA_AGING_SECONDS", 60, least=1)
 ORCHESTRA_RESCUE_SECONDS = env.number("ORCHESTRA_RESCUE_SECONDS", 15, least=1)
 ORCHESTRA_KEEP_RUNS_DAYS = env.number("ORCHESTRA_KEEP_RUNS_DAYS", 0)
@@ -309,6 +310,7 @@ SPECTACULAR_SETTINGS = {
         "RunStatus": "apps.runs.models.RUN_STATUS_CHOICES",
         "NodeStatus": "apps.runs.models.NODE_STATUS_CHOICES",
         "ApprovalStatus": "apps.runs.models.ApprovalStatus",
+        "AgentState": "apps.agents.standing.AgentState",
         "Decision": "apps.runs.models.DECISION_CHOICES",
         "EffectDecision": "apps.runs.ledger.Decision",
     },

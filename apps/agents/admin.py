@@ -10,8 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.accounts.rights import as_operator
-from apps.agents.actions import update_connection
-from apps.agents.models import Agent, Connection
+from apps.agents.actions import drain_agent, switch_agent, update_connection
+from apps.agents.models import Agent, AgentKind, AgentToken, Connection
+from apps.agents.standing import state_of
 from orchestra.admin import ProductAdmin, ReadOnly, act_on_each, pretty_json
 
 
@@ -54,8 +55,7 @@ class ConnectionAdmin(ReadOnly, ProductAdmin):
         self._switch(request, rows, is_enabled=True)
 
     def _switch(self, request: HttpRequest, rows: QuerySet[Connection], *, is_enabled: bool) -> None:
-        assert isinstance(request.user, User)  # noqa: S101  (narrows the type)
-        by = as_operator(request.user)
+        by = _operator(request)
         act_on_each(
             self,
             request,
@@ -67,15 +67,89 @@ class ConnectionAdmin(ReadOnly, ProductAdmin):
 
 @admin.register(Agent)
 class AgentAdmin(ReadOnly, ProductAdmin):
-    list_display = ["name", "team", "kind", "connection", "model", "is_enabled", "updated_at"]
+    """Agents are edited by their teams; operators see how they stand, drain them and switch them off."""
+
+    list_display = [
+        "name",
+        "team",
+        "kind",
+        "state",
+        "load",
+        "connection",
+        "model",
+        "is_enabled",
+        "updated_at",
+    ]
     list_filter = ["kind", "is_enabled"]
-    list_select_related = ["team", "connection"]
+    list_select_related = ["team", "connection", "presence"]
     search_fields = ["name", "slug", "team__name"]
+    actions = ["disable", "enable", "drain", "undrain"]
     fields = [
         "name", "slug", "team", "kind", "description", "instructions", "connection", "model", "shown_options",
-        "capabilities", "is_enabled", "revision", "created_at", "updated_at",
+        "capabilities", "state", "load", "is_enabled", "revision", "created_at", "updated_at",
     ]  # fmt: skip
 
     @admin.display(description=_("options"))
     def shown_options(self, agent: Agent) -> SafeString:
         return pretty_json(agent.options)
+
+    @admin.display(description=_("state"))
+    def state(self, agent: Agent) -> str:
+        return str(state_of(agent).label)
+
+    @admin.display(description=_("load"))
+    def load(self, agent: Agent) -> str:
+        is_remote = agent.kind == AgentKind.REMOTE
+        return f"{agent.presence.running} / {agent.presence.slots}" if is_remote else "–"
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_active and request.user.is_superuser
+
+    @admin.action(description=_("Disable"), permissions=["switch"])
+    def disable(self, request: HttpRequest, rows: QuerySet[Agent]) -> None:
+        by = _operator(request)
+        act_on_each(
+            self, request, rows, lambda row: switch_agent(agent=row, is_enabled=False, by=by), _("Disabled")
+        )
+
+    @admin.action(description=_("Enable"), permissions=["switch"])
+    def enable(self, request: HttpRequest, rows: QuerySet[Agent]) -> None:
+        by = _operator(request)
+        act_on_each(
+            self, request, rows, lambda row: switch_agent(agent=row, is_enabled=True, by=by), _("Enabled")
+        )
+
+    @admin.action(description=_("Drain"), permissions=["switch"])
+    def drain(self, request: HttpRequest, rows: QuerySet[Agent]) -> None:
+        by = _operator(request)
+        act_on_each(
+            self, request, rows, lambda row: drain_agent(agent=row, is_draining=True, by=by), _("Draining")
+        )
+
+    @admin.action(description=_("Give work again"), permissions=["switch"])
+    def undrain(self, request: HttpRequest, rows: QuerySet[Agent]) -> None:
+        by = _operator(request)
+        act_on_each(
+            self, request, rows, lambda row: drain_agent(agent=row, is_draining=False, by=by), _("Taken back")
+        )
+
+
+@admin.register(AgentToken)
+class AgentTokenAdmin(ReadOnly, ProductAdmin):
+    list_display = [
+        "name",
+        "team",
+        "prefix",
+        "created_by",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    ]
+    list_select_related = ["team", "created_by"]
+    search_fields = ["name", "team__name", "prefix"]
+
+
+def _operator(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101  (narrows the type)
+    return as_operator(request.user)

@@ -11,12 +11,15 @@ from django.utils.translation import gettext as _
 
 from apps.agents.models import Dialect
 from apps.agents.outbound import allowed_out
+from orchestra.engine.capabilities import BadCapability, read_all
 from orchestra.errors import AddressNotAllowed, InvalidInput, Problem
 from orchestra.net import check_url
 
 MAX_SECRET = 4096
 MAX_OPTIONS_BYTES = 16 * 1024
 MAX_INSTRUCTIONS = 100_000
+MOST_SLOTS = 10_000
+LONGEST_CAPABILITY = 400
 MASK = re.compile(r"[•…*]{1,64}[^•…*]{0,8}")
 PRINTABLE = re.compile(r"[\x21-\x7e]+")
 NUMBERS: Mapping[str, tuple[float, float]] = {
@@ -65,21 +68,38 @@ def check_agent(*, name: str, instructions: str, model: str, options: Any, capab
         found.append(Problem("instructions", "too_long", message))
     if len(model) > 120:
         found.append(Problem("model", "too_long", _("At most 120 characters.")))
-    is_words = isinstance(capabilities, Sequence) and not isinstance(capabilities, str)
-    if not is_words or len(capabilities) > 50 or not all(_is_word(one) for one in capabilities):
-        found.append(
-            Problem("capabilities", "invalid", _("A list of at most 50 words of at most 60 characters."))
-        )
+    _raise([*found, *_capability_problems(capabilities)])
+
+
+def check_remote(*, name: str, capabilities: Any, slots: int) -> None:
+    """Raise InvalidInput with every problem of what a remote agent registers with."""
+    found = [*_name_problems(name), *_capability_problems(capabilities)]
+    if not 1 <= slots <= MOST_SLOTS:
+        found.append(Problem("slots", "invalid", _("A number from 1 to %(count)s.") % {"count": MOST_SLOTS}))
     _raise(found)
+
+
+def check_capabilities(capabilities: Any) -> None:
+    """Raise InvalidInput when this is no list of capabilities as texts."""
+    _raise(_capability_problems(capabilities))
+
+
+def _capability_problems(capabilities: Any) -> list[Problem]:
+    is_texts = isinstance(capabilities, list | tuple) and all(isinstance(one, str) for one in capabilities)
+    try:
+        if not is_texts or any(len(one) > LONGEST_CAPABILITY for one in capabilities):
+            raise BadCapability(
+                _("A list of texts such as “translate;languages=de|fr”, of at most 400 characters.")
+            )
+        read_all(capabilities)
+    except BadCapability as error:
+        return [Problem("capabilities", "invalid", str(error))]
+    return []
 
 
 def _raise(problems: Sequence[Problem]) -> None:
     if problems:
         raise InvalidInput(problems=problems)
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value.strip()) <= 60
 
 
 def _name_problems(name: str) -> list[Problem]:

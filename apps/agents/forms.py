@@ -101,7 +101,9 @@ class AgentForm(ProblemsMixin, forms.Form):
     temperature = forms.FloatField(label=_("Temperature"), min_value=0, max_value=2, required=False)
     max_tokens = forms.IntegerField(label=_("Longest answer, in tokens"), min_value=1, required=False)
     capabilities = forms.CharField(
-        label=_("Capabilities"), required=False, help_text=_("Words, separated by commas.")
+        label=_("Capabilities"),
+        required=False,
+        help_text=_("Separated by commas: “translate;languages=de|fr, summarise”."),
     )
     is_enabled = forms.BooleanField(label=_("Enabled"), required=False, initial=True)
 

@@ -7,6 +7,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import OwnedQuerySet, Team
+from apps.agents.remote import Ability as Ability
+from apps.agents.remote import AgentToken as AgentToken
+from apps.agents.remote import Presence as Presence
+from apps.agents.remote import Transport as Transport
 from orchestra.ids import new_id
 
 
@@ -54,14 +58,23 @@ class Connection(models.Model):
         return self.name
 
 
+class AgentKind(models.TextChoices):
+    """Where an agent works."""
+
+    LOCAL = "local", _("Local")
+    REMOTE = "remote", _("Remote")
+
+
 class Agent(models.Model):
-    """A model with instructions: who a node asks."""
+    """Who a node asks: a model with instructions, or a program elsewhere that has registered."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     team = models.ForeignKey(Team, models.CASCADE, related_name="agents", verbose_name=_("team"))
     slug = models.SlugField(_("short name"), max_length=80)
     name = models.CharField(_("name"), max_length=80)
-    kind = models.CharField(_("kind"), max_length=20, default="local", editable=False)
+    kind = models.CharField(
+        _("kind"), max_length=20, choices=AgentKind, default=AgentKind.LOCAL, editable=False
+    )
     description = models.TextField(_("description"), blank=True)
     instructions = models.TextField(_("instructions"), blank=True)
     connection = models.ForeignKey(
@@ -70,6 +83,7 @@ class Agent(models.Model):
     model = models.CharField(_("model"), max_length=120, blank=True)
     options = models.JSONField(_("options"), default=dict, blank=True)
     capabilities = models.JSONField(_("capabilities"), default=list, blank=True)
+    """As texts: `translate;languages=de|fr` (`orchestra.engine.capabilities`)."""
     is_enabled = models.BooleanField(_("enabled"), default=True)
     revision = models.PositiveIntegerField(_("revision"), default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)

@@ -114,7 +114,10 @@ class AgentChangesSerializer(StrictSerializer):
     model = serializers.CharField(max_length=120, required=False, allow_blank=True)
     options = OptionsField(required=False)
     capabilities = serializers.ListField(
-        child=serializers.CharField(max_length=80), max_length=50, required=False
+        child=serializers.CharField(max_length=400),
+        max_length=50,
+        required=False,
+        help_text="As texts: `translate;languages=de|fr`.",
     )
     is_enabled = serializers.BooleanField(required=False)
 

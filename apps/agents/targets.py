@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.agents.limits import account_of, limits_of
-from apps.agents.models import Agent, Connection, Dialect
+from apps.agents.models import Agent, AgentKind, Connection, Dialect
 from apps.agents.providers import base_url_of, client_for
 from orchestra.errors import AddressNotAllowed, ModelRefused
 from orchestra.llm.catalogue import Prices, prices_of
@@ -84,6 +84,8 @@ def _agent(team_id: UUID | str, slug: str) -> Agent:
         raise ModelRefused(f"There is no agent {slug!r}. {_there_are(agents)}")
     if not agent.is_enabled:
         raise SwitchedOff(f"The agent {slug!r} is switched off.")
+    if agent.kind == AgentKind.REMOTE:
+        raise ModelRefused(f"The agent {slug!r} works elsewhere: only nodes of the kind `agent` can ask it.")
     return agent
 
 

@@ -42,6 +42,8 @@ WRITES = [
     ("post", "/api/v1/connections/{connection}/test", None),
     ("patch", "/api/v1/agents/{agent}", {"name": "x"}),
     ("delete", "/api/v1/agents/{agent}", None),
+    ("post", "/api/v1/agents/{agent}/drain", {"draining": True}),
+    ("post", "/api/v1/agents/tokens", {"name": "x"}),
     ("post", "/api/v1/triggers", {"name": "x"}),
     ("patch", "/api/v1/triggers/{trigger}", {"name": "x"}),
     ("post", "/api/v1/triggers/{trigger}/rotate", None),

@@ -19,12 +19,13 @@ from rest_framework.test import APIClient
 
 from apps.accounts.actions import create_api_key
 from apps.accounts.models import Invitation, Team, User
+from apps.agents.models import AgentToken
 from apps.runs.models import Approval, NodeRun, Run
 from apps.triggers.models import Trigger
 from apps.workflows.models import Workflow
 
-SIGNED = {"/api/v1/hooks/{public_id}"}
-"""Paths that know nobody: a signature opens them, and without it all that they answer is 401."""
+SIGNED = {"/api/v1/hooks/{public_id}", "/api/v1/agents/{agent_id}/heartbeat"}
+"""Paths that know no people: a signature or an agent's key opens them; without it all that they answer is 401."""
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
@@ -59,6 +60,7 @@ def things(api: APIClient, workflow: Workflow, team: Team, editor: User) -> dict
         "name": "go",
         "connection_id": connection["id"],
         "agent_id": agent["id"],
+        "token_id": str(AgentToken.objects.create(team=team, name="t", prefix="p", key_hash="x").pk),
         "key_id": str(key.pk),
         "team_id": str(team.pk),
         "user_id": str(editor.pk),

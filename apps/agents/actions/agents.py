@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Role, Team, User
 from apps.accounts.rights import require
+from apps.agents.actions.abilities import index_abilities
 from apps.agents.checks import check_agent
 from apps.agents.models import Agent, Connection
 from apps.agents.slugs import check_slug, free_slug
@@ -65,6 +66,7 @@ def create_agent(
     except IntegrityError as error:
         message = _("There is an agent with the short name “%(slug)s” already.") % {"slug": agent.slug}
         raise Conflict(message) from error
+    index_abilities(agent)
     return agent
 
 
@@ -109,6 +111,7 @@ def update_agent(
     _check(locked)
     locked.revision += 1
     locked.save()
+    index_abilities(locked)
     return locked
 
 
