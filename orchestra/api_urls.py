@@ -13,6 +13,7 @@ from apps.runs import api_control as control
 from apps.runs import api_effects as effects
 from apps.runs import api_nodes as nodes
 from apps.runs import api_signals as signals
+from apps.tools import api as tools
 from apps.triggers import api as triggers
 from apps.triggers import api_hooks as hooks
 from apps.workflows import api as workflows
@@ -65,6 +66,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<uuid:agent_id>", agents.AgentView.as_view()),
     path("agents/<uuid:agent_id>/heartbeat", remote.HeartbeatView.as_view()),
     path("agents/<uuid:agent_id>/drain", remote.DrainView.as_view()),
+    path("tools", tools.ToolsView.as_view()),
+    path("tools/functions", tools.FunctionsView.as_view()),
+    path("tools/test", tools.ToolTestView.as_view()),
+    path("tools/import", tools.ImportView.as_view()),
+    path("tools/calls", tools.UsesView.as_view()),
+    path("tools/servers", tools.ServersView.as_view()),
+    path("tools/servers/<uuid:server_id>", tools.ServerView.as_view()),
+    path("tools/<uuid:tool_id>", tools.ToolView.as_view()),
     path("triggers", triggers.TriggersView.as_view()),
     path("triggers/upcoming", triggers.UpcomingView.as_view()),
     path("triggers/<uuid:trigger_id>", triggers.TriggerView.as_view()),

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "apps.accounts",
     "apps.agents",
+    "apps.tools",
     "apps.workflows",
     "apps.runs",
     "apps.triggers",
@@ -262,6 +263,10 @@ ORCHESTRA_AGING_SECONDS = env.number("ORCHESTRA_AGING_SECONDS", 60, least=1)
 ORCHESTRA_RESCUE_SECONDS = env.number("ORCHESTRA_RESCUE_SECONDS", 15, least=1)
 ORCHESTRA_KEEP_RUNS_DAYS = env.number("ORCHESTRA_KEEP_RUNS_DAYS", 0)
 ORCHESTRA_FUNCTIONS = env.words("ORCHESTRA_FUNCTIONS")
+ORCHESTRA_MCP_PROGRAMS = {
+    entry.partition("=")[0].strip(): entry.partition("=")[2].strip()
+    for entry in env.words("ORCHESTRA_MCP_PROGRAMS")
+}
 ORCHESTRA_ALLOWED_HOSTS_OUT = frozenset(env.words("ORCHESTRA_ALLOWED_HOSTS_OUT"))
 ORCHESTRA_SIMULATED = env.text("ORCHESTRA_SIMULATED")
 ORCHESTRA_CURRENCY = env.text("ORCHESTRA_CURRENCY", "USD")

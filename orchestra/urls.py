@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from apps.runs import urls as runs
+from apps.tools import urls as tools
 from apps.triggers import urls as triggers
 from apps.triggers.api_hooks import HookView
 from apps.workflows import urls as workflows
@@ -30,6 +31,7 @@ urlpatterns = [
     path("workflows/", include((workflows.urlpatterns + runs.start_urls, "workflows"))),
     path("inbox/", include((runs.inbox_urls, "inbox"))),
     path("runs/", include((runs.urlpatterns, "runs"))),
+    path("tools/", include((tools.urlpatterns, "tools"))),
     path("triggers/", include((triggers.urlpatterns, "triggers"))),
     path("forms/", include((triggers.form_urls, "forms"))),
     path("", include("apps.portal.urls")),

@@ -25,8 +25,10 @@ from orchestra.engine.scope import scope_for
 from orchestra.errors import CostLimit
 from orchestra.llm.client import ModelTarget
 from orchestra.tools import functions
+from orchestra.tools.tool import Tool
 from workers.admission import admitted
 from workers.care import run_with_care
+from workers.tooling import Tooling
 
 if TYPE_CHECKING:
     from workers.runtime import Runtime
@@ -71,6 +73,7 @@ class WorkerContext:
         """A model has been called, so the attempt cannot be begun again for nothing."""
         self.busy_seconds = 0.0
         """Processor time of the function called: what it costs however busy the machine is."""
+        self._tooling = Tooling(self)
         self.is_quick = False
         """A call is known to take less than handing it to a thread would be worth."""
 
@@ -79,7 +82,7 @@ class WorkerContext:
         found = kind(self.node.kind)
         if found.queue != INLINE or found.waits:
             self.input = dict(settings)
-        return await run_with_care(self, found, settings)
+        return await self._tooling.charged(run_with_care(self, found, settings))
 
     @property
     def http(self) -> net.Outbound:
@@ -113,13 +116,17 @@ class WorkerContext:
         await self.in_database(lambda: check_assignees(team, assignees, quorum))
 
     async def start_child(
-        self, workflow: str, version: int | None, given: Mapping[str, Any], *, is_part: bool
+        self,
+        workflow: str,
+        version: int | None,
+        given: Mapping[str, Any],
+        *,
+        is_part: bool,
+        key: str = "",
     ) -> Mapping[str, Any]:
-        facts = self.claimed.facts
+        facts, path = self.claimed.facts, f"{self.path}~{key}" if key else self.path
         child = await self.in_database(
-            lambda: start_child(
-                facts, self.path, workflow=workflow, version=version, given=given, is_part=is_part
-            )
+            lambda: start_child(facts, path, workflow=workflow, version=version, given=given, is_part=is_part)
         )
         self.runtime.sender.advance(str(child.pk), child.priority)
         return {"run": str(child.pk), "number": child.number}
@@ -134,7 +141,12 @@ class WorkerContext:
             else:
                 return found
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+    async def tools(self, names: Sequence[str]) -> Mapping[str, Tool]:
+        return await self._tooling.find(names)
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str = "") -> Any:
+        if not functions.is_known(name):
+            return await self._tooling.call(name, arguments, key)
         if self.is_quick:
             return self._call(name, arguments)
         return await asyncio.to_thread(self._call, name, arguments)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from apps.agents.models import Dialect
 from apps.agents.outbound import allowed_out
 from orchestra.engine.capabilities import BadCapability, read_all
+from orchestra.engine.schemas import find_schema_problems
 from orchestra.errors import AddressNotAllowed, InvalidInput, Problem
 from orchestra.net import check_url
 
@@ -31,8 +32,10 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
     "concurrency": (1, 100_000),
     "latency": (0, 600),
     "tps": (0, 100_000),
+    "max_steps": (1, 50),
+    "max_cost": (0, 1_000_000),
 }
-AGENT_OPTIONS = frozenset({"temperature", "max_tokens"})
+AGENT_OPTIONS = frozenset({"temperature", "max_tokens", "tools", "max_steps", "max_cost", "schema"})
 LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrency")
 CONNECTION_OPTIONS = frozenset(
     {"headers", "body", "structured", "idle_seconds", "prices", "latency", "tps", "fail", *LIMITS}
@@ -102,6 +105,10 @@ def _raise(problems: Sequence[Problem]) -> None:
         raise InvalidInput(problems=problems)
 
 
+def _is_tools(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= 64 and all(isinstance(one, str) for one in value)
+
+
 def _name_problems(name: str) -> list[Problem]:
     if not name.strip():
         return [Problem("name", "required", _("A name is needed."))]
@@ -141,6 +148,10 @@ def _one_option(key: str, value: Any, known: frozenset[str]) -> list[Problem]:
         if not is_number or not low <= value <= high:
             message = _("A number from %(low)s to %(high)s.") % {"low": low, "high": high}
             return [Problem(path, "invalid", message)]
+    if key == "tools" and not _is_tools(value):
+        return [Problem(path, "invalid", _("A list of at most 64 names of tools."))]
+    if key == "schema" and find_schema_problems(value, path):
+        return find_schema_problems(value, path)
     if key == "structured" and value not in ("schema", "prompt"):
         return [Problem(path, "invalid", _("Either “schema” or “prompt”."))]
     if key in ("headers", "body", "prices") and not isinstance(value, Mapping):

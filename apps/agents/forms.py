@@ -108,6 +108,7 @@ class AgentForm(ProblemsMixin, forms.Form):
     is_enabled = forms.BooleanField(label=_("Enabled"), required=False, initial=True)
 
     def __init__(self, *args: Any, team: Team, agent: Agent | None = None, **kwargs: Any) -> None:
+        self.kept = {key: agent.options[key] for key in KEPT if key in agent.options} if agent else {}
         if agent is not None:
             initial = _initial(agent, AGENT_FIELDS) | dict(agent.options)
             initial["capabilities"] = ", ".join(agent.capabilities)
@@ -121,11 +122,16 @@ class AgentForm(ProblemsMixin, forms.Form):
         """Return keyword arguments for `create_agent` and `update_agent`."""
         found = dict(self.cleaned_data)
         options = {key: found.pop(key) for key in ("temperature", "max_tokens")}
-        found["options"] = {key: value for key, value in options.items() if value is not None}
+        found["options"] = {
+            **self.kept,
+            **{key: value for key, value in options.items() if value is not None},
+        }
         found["capabilities"] = [word.strip() for word in found["capabilities"].split(",") if word.strip()]
         return found
 
 
+KEPT = ("tools", "max_steps", "max_cost", "schema")
+"""Options of an agent that its page of tools and limits changes."""
 CONNECTION_FIELDS = ("name", "dialect", "base_url", "default_model", "options", "is_default", "is_enabled")
 AGENT_FIELDS = ("name", "description", "instructions", "connection", "model", "is_enabled")
 

@@ -37,6 +37,7 @@ PLACES = (
     Place("runs:list", _("Runs"), "run"),
     Place("inbox:list", _("Inbox"), "mail"),
     Place("agents:list", _("Agents"), "agent"),
+    Place("tools:list", _("Tools"), "kind-function"),
     Place("connections:list", _("Connections"), "connection"),
     Place("triggers:list", _("Triggers"), "bolt"),
     Place("team:members", _("Team"), "team"),

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Role, Team, User
 from apps.accounts.rights import require
+from apps.tools.registry import schemas_of
 from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.slugs import check_slug, free_slug
 from orchestra.engine import definition as definitions
@@ -56,17 +58,20 @@ def function_schemas() -> Mapping[str, Mapping[str, Any]]:
 
 
 def check(
-    definition: Mapping[str, Any], *, unit_size: int | None = None
+    definition: Mapping[str, Any], *, team: UUID | None = None, unit_size: int | None = None
 ) -> tuple[list[Problem], Plan | None]:
     """Return every problem of a definition and, when there is none, its plan. Saves nothing, runs nothing.
 
-    It is compiled with this installation's functions, and with its unit size unless another is given.
+    It is compiled with this installation's functions, the team's tools, and the installation's unit size unless another
+    is given.
     """
     size = unit_size or settings.ORCHESTRA_UNIT_SIZE
+    tools = schemas_of(team) if team is not None else {}
     try:
-        return [], compile_definition(definition, functions=function_schemas(), unit_size=size)
+        plan = compile_definition(definition, functions=function_schemas(), tools=tools, unit_size=size)
     except InvalidWorkflow as error:
         return list(error.problems), None
+    return [], plan
 
 
 def read_text(text: str) -> tuple[Mapping[str, Any] | None, list[Problem]]:
@@ -96,7 +101,7 @@ def create_workflow(
     InvalidInput (no name, a slug that cannot be one), Conflict (the slug is taken).
     """
     require(by, team.pk, Role.EDITOR)
-    draft = _read(definition, text, fallback={**STARTER, "name": name} if name else STARTER)
+    draft = _read(team.pk, definition, text, fallback={**STARTER, "name": name} if name else STARTER)
     if draft.problems and not allow_problems:
         raise InvalidWorkflow(problems=draft.problems)
     name = name or str(draft.definition.get("name") or "")[:120]
@@ -126,7 +131,7 @@ def save_draft(
     """
     require(by, workflow.team_id, Role.EDITOR)
     locked = _locked(workflow, revision)
-    draft = _read(definition, text, fallback=locked.draft)
+    draft = _read(locked.team_id, definition, text, fallback=locked.draft)
     if draft.problems and not allow_problems:
         raise InvalidWorkflow(problems=draft.problems)
     return _update(locked, **_draft_fields(draft))
@@ -173,7 +178,9 @@ def publish(
     """
     require(by, workflow.team_id, Role.EDITOR)
     locked = _locked(workflow, None)
-    source = _read(definition, None, fallback={}) if definition is not None else _current(locked)
+    source = (
+        _read(locked.team_id, definition, None, fallback={}) if definition is not None else _current(locked)
+    )
     if source.plan is None:
         raise InvalidWorkflow(problems=source.problems)
     latest = locked.versions.order_by("-number").first()
@@ -254,7 +261,9 @@ def unarchive_workflow(*, workflow: Workflow, by: User) -> Workflow:
     return _update(locked, archived_at=None)
 
 
-def _read(definition: Mapping[str, Any] | None, text: str | None, *, fallback: Mapping[str, Any]) -> Draft:
+def _read(
+    team: UUID, definition: Mapping[str, Any] | None, text: str | None, *, fallback: Mapping[str, Any]
+) -> Draft:
     """Return the draft that a definition or a text makes; `fallback` stands in for what cannot be read."""
     found = definition if definition is not None else fallback
     if text is not None:
@@ -262,12 +271,12 @@ def _read(definition: Mapping[str, Any] | None, text: str | None, *, fallback: M
         if read is None:
             return Draft(found, text, tuple(unreadable), None)
         found = read
-    problems, plan = check(found)
+    problems, plan = check(found, team=team)
     return Draft(found, text or "", tuple(problems), plan)
 
 
 def _current(workflow: Workflow) -> Draft:
-    return _read(workflow.draft, workflow.draft_text or None, fallback=workflow.draft)
+    return _read(workflow.team_id, workflow.draft, workflow.draft_text or None, fallback=workflow.draft)
 
 
 def _draft_fields(draft: Draft) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from apps.accounts.models import Role
 from apps.accounts.pages import person_of
 from apps.accounts.rights import require
 from apps.accounts.scopes import Scope
-from apps.accounts.teams import active_team
+from apps.accounts.teams import active_team, team_of
 from apps.workflows import actions
 from apps.workflows.models import Workflow
 from apps.workflows.remarks import remarks
@@ -212,7 +212,8 @@ class ValidateView(APIView):
             definition, problems = actions.read_text(text)
         plan = None
         if definition is not None:
-            problems, plan = actions.check(definition)
+            team = team_of(request)
+            problems, plan = actions.check(definition, team=team.pk if team else None)
         tree = as_tree(plan) if plan is not None else None
         return Response({"valid": not problems, "problems": listed(problems, text or ""), "plan": tree})
 

@@ -20,17 +20,17 @@ from orchestra.errors import Problem
 _DEFINITION = prepared(SCHEMA)
 _BODY = prepared(BODY)
 
-MCP = "mcp:"
-"""How the names of MCP servers' tools begin."""
-
 Functions = Mapping[str, Mapping[str, Any]]
 
 
-def analyse(definition: Any, functions: Functions | None = None) -> tuple[Graph | None, list[Problem]]:
+def analyse(
+    definition: Any, functions: Functions | None = None, tools: Functions | None = None
+) -> tuple[Graph | None, list[Problem]]:
     """Return the graph of a definition and its problems; no graph when it is not even an object of bounded size.
 
     `functions` maps the names of registered functions to the JSON Schemas of their arguments; without it, names
-    and arguments of functions are not checked. Executes nothing; raises nothing, whatever is given.
+    and arguments of functions are not checked. `tools` are those of the team, which the kinds `tool` and `agent` may
+    name too. Executes nothing; raises nothing, whatever is given.
     """
     problems = find_shape_problems(definition) or _size_problems(definition)
     if problems:
@@ -47,7 +47,7 @@ def analyse(definition: Any, functions: Functions | None = None) -> tuple[Graph 
         precedence[part.path] = find_precedence(part)
         check_joins(part, report)
         if functions is not None:
-            _check_functions(part, functions, report)
+            _check_functions(part, functions, tools or {}, report)
     NameCheck(definition, precedence, report).check_graph(graph)
     report.extend(find_secrets(definition))
     return graph, report.problems
@@ -89,29 +89,32 @@ def _body_of(graph: Graph) -> Any:
     return owner.raw["compensate"] if graph.is_undo else owner.kind.body_of(owner.settings)
 
 
-def _check_functions(graph: Graph, functions: Functions, report: Report) -> None:
+def _check_functions(graph: Graph, functions: Functions, tools: Functions, report: Report) -> None:
     for vertex in graph.vertices.values():
         setting = vertex.kind.calls
         if not setting or not vertex.is_sound:
             continue
+        known = {**tools, **functions} if vertex.kind.takes_tools else functions
         path, named = f"{vertex.path}.settings.{setting}", vertex.settings.get(setting, ())
         if isinstance(named, str):
-            if _is_function(named, path, functions, report):
-                _check_arguments(vertex, functions[named], report)
+            if _is_known(vertex, named, path, known, report):
+                _check_arguments(vertex, known[named], report)
         else:
             for index, name in enumerate(named):
-                _is_function(name, f"{path}[{index}]", functions, report)
+                _is_known(vertex, name, f"{path}[{index}]", known, report)
 
 
-def _is_function(name: str, path: str, functions: Functions, report: Report) -> bool:
-    if name in functions:
+def _is_known(vertex: Vertex, name: str, path: str, known: Functions, report: Report) -> bool:
+    if name in known:
         return True
-    if name.startswith(MCP):
-        message = "Tools of MCP servers are not available yet: name a registered function."
-        report.add(path, "not_available_yet", message)
+    if vertex.kind.takes_tools:
+        message = (
+            f"There is no tool “{name[:80]}”: neither a function of this installation nor a tool of the team."
+        )
+        report.unknown(path, "unknown_tool", message, name, known)
     else:
         message = f"There is no function “{name[:80]}” in this installation."
-        report.unknown(path, "unknown_function", message, name, functions)
+        report.unknown(path, "unknown_function", message, name, known)
     return False
 
 

@@ -21,14 +21,19 @@ from orchestra.errors import InvalidWorkflow, Problem
 
 
 def compile_definition(
-    definition: Any, *, functions: Functions | None = None, unit_size: int = UNIT_SEGMENTS
+    definition: Any,
+    *,
+    functions: Functions | None = None,
+    tools: Functions | None = None,
+    unit_size: int = UNIT_SEGMENTS,
 ) -> Plan:
     """Compile a definition (format 1); equal definitions give equal plans.
 
-    `functions` maps names of registered functions to the JSON Schemas of their arguments. `unit_size` is the
-    largest unit, in segments; 1 makes every segment a unit of its own. Raises InvalidWorkflow with every problem.
+    `functions` maps names of registered functions to the JSON Schemas of their arguments, `tools` those of
+    the team. `unit_size` is the largest unit, in segments; 1 makes every segment a unit of its own. Raises
+    InvalidWorkflow with every problem.
     """
-    graph, problems = analyse(definition, functions)
+    graph, problems = analyse(definition, functions, tools)
     if problems or graph is None:
         raise InvalidWorkflow(problems=problems)
     plan = _plan(graph, definition.get("defaults", {}), unit_size)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import PlanNode
 from orchestra.llm.client import ModelTarget
+from orchestra.tools.tool import Tool
 
 
 class Postponed(Exception):
@@ -99,5 +100,12 @@ class Context(Protocol):
     ) -> Mapping[str, Any]:
         """Start a child run once, whatever the number of attempts; return `{run, number}`. Raises ChildNotStarted."""
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        """Call a registered function in a thread. Raises ToolFailed, ToolTimeout."""
+    async def tools(self, names: Sequence[str]) -> Mapping[str, Tool]:
+        """Return the named functions and tools of the team, by name. Raises ToolFailed (unknown, not allowed)."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str = "") -> Any:
+        """Call a registered function in a thread, or a tool of the team.
+
+        `key` tells the calls of one node run apart; the same over attempts. Raises ToolFailed, ToolTimeout,
+        ToolUnavailable.
+        """

@@ -11,6 +11,7 @@ from orchestra.engine.context import HttpClient
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import PlanNode
 from orchestra.llm.client import ModelTarget
+from orchestra.tools.tool import Tool
 
 RUN = {"id": "simulated", "number": 1, "started_at": "2000-01-01T00:00:00Z"}
 """What expressions see as `run`."""
@@ -52,5 +53,8 @@ class SimulatedContext:
     ) -> Mapping[str, Any]:
         return {"run": self.path, "number": 1, "workflow": workflow, "input": given}
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+    async def tools(self, names: Sequence[str]) -> Mapping[str, Tool]:
+        raise SimulationError("A simulation has no tools.")
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str = "") -> Any:
         raise SimulationError("A simulation calls no functions.")

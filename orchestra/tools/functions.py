@@ -82,6 +82,11 @@ def schemas() -> dict[str, Mapping[str, Any]]:
     return {name: found.schema for name, found in registry().items()}
 
 
+def is_known(name: str) -> bool:
+    """Say whether a function is registered here."""
+    return name in _functions
+
+
 def is_pure(name: str) -> bool:
     """Say whether a function is registered here and promises to be pure."""
     found = _functions.get(name)

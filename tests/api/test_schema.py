@@ -21,6 +21,7 @@ from apps.accounts.actions import create_api_key
 from apps.accounts.models import Invitation, Team, User
 from apps.agents.models import AgentToken
 from apps.runs.models import Approval, NodeRun, Run
+from apps.tools.actions import create_server
 from apps.triggers.models import Trigger
 from apps.workflows.models import Workflow
 
@@ -51,7 +52,11 @@ def things(api: APIClient, workflow: Workflow, team: Team, editor: User) -> dict
         team=team, token_hash="x", created_by=editor, expires_at=timezone.now() + timedelta(days=1)
     )
     approval = Approval.objects.create(team=team, run_id=run["id"], path="greet", title="Good?")
+    tool = api.post("/api/v1/tools", {"workflow": "greeting"}, format="json").json()
+    server = create_server(team=team, name="S", kind="openapi", url="https://s.example", by=editor)
     return {
+        "tool_id": tool["id"],
+        "server_id": str(server.pk),
         "approval_id": str(approval.pk),
         "slug": "greeting",
         "number": "1",

@@ -29,6 +29,8 @@ PAGES = {
     "inbox": "/inbox/",
     "agents": "/agents/",
     "agent-new": "/agents/new/",
+    "tools": "/tools/",
+    "tools-import": "/tools/import/",
     "connections": "/connections/",
     "triggers": "/triggers/",
     "trigger-new": "/triggers/new/?kind=schedule",

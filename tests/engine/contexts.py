@@ -10,6 +10,8 @@ from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import Join, PlanNode, Retry
 from orchestra.errors import CostLimit
 from orchestra.llm.client import Chunk, Finish, ModelRequest, ModelTarget, TextDelta, ToolCall
+from orchestra.tools import functions
+from orchestra.tools.tool import Tool
 
 
 def plan_node(kind: str, settings: Mapping[str, Any], **more: Any) -> PlanNode:
@@ -83,6 +85,7 @@ class FakeContext:
     emitted: list[str] = field(default_factory=list)
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     budget: float | None = None
+    keys: list[str] = field(default_factory=list)
 
     @property
     def idempotency_key(self) -> str:
@@ -108,7 +111,12 @@ class FakeContext:
         self.asked.append({"workflow": workflow, "version": version, "input": given, "is_part": is_part})
         return {"run": "c1", "number": 7}
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
+    async def tools(self, names: Sequence[str]) -> Mapping[str, Tool]:
+        known = functions.registry()
+        return {name: Tool(name, name, known[name].description, known[name].schema) for name in names}
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str = "") -> Any:
+        self.keys.append(key)
         return self.function(name, arguments)
 
 

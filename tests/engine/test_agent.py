@@ -136,7 +136,7 @@ async def test_the_timeout_ends_it_for_good_and_counts_what_was_spent(
 ) -> None:
     given = working(calls(("fibo", {"n": 1})), timeout=0.05)
 
-    async def slow(name: str, arguments: Any) -> Any:
+    async def slow(name: str, arguments: Any, **_more: Any) -> Any:
         await asyncio.sleep(5)
 
     monkeypatch.setattr(given, "call", slow)
@@ -227,8 +227,8 @@ async def test_a_tool_that_fails_fails_its_node() -> None:
 @pytest.mark.parametrize(
     ("node", "found"),
     [
-        ({"kind": "tool", "settings": {"tool": "count_word"}}, ("settings.tool", "unknown_function")),
-        ({"kind": "tool", "settings": {"tool": "mcp:files/read"}}, ("settings.tool", "not_available_yet")),
+        ({"kind": "tool", "settings": {"tool": "count_word"}}, ("settings.tool", "unknown_tool")),
+        ({"kind": "tool", "settings": {"tool": "files.read"}}, ("settings.tool", "unknown_tool")),
         ({"kind": "tool", "settings": {"tool": "fibo"}}, ("settings.arguments.n", "bad_arguments")),
         (
             {"kind": "tool", "settings": {"tool": "fibo", "arguments": {"n": "x"}}},
@@ -236,11 +236,11 @@ async def test_a_tool_that_fails_fails_its_node() -> None:
         ),
         (
             {"kind": "agent", "settings": {"task": "x", "tools": ["nop"]}},
-            ("settings.tools[0]", "unknown_function"),
+            ("settings.tools[0]", "unknown_tool"),
         ),
         (
-            {"kind": "agent", "settings": {"task": "x", "tools": ["mcp:a"]}},
-            ("settings.tools[0]", "not_available_yet"),
+            {"kind": "agent", "settings": {"task": "x", "tools": ["count_words", "mcp.a"]}},
+            ("settings.tools[1]", "unknown_tool"),
         ),
         ({"kind": "agent", "settings": {"tools": []}}, ("settings.task", "missing")),
         (

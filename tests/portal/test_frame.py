@@ -13,6 +13,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone, translation
 
 from apps.accounts.models import Membership, Role, Team, User
+from apps.portal.context import PLACES
 from apps.portal.middleware import PreferencesMiddleware, zone_of
 from orchestra.errors import Conflict, InvalidInput, Problem
 from tests.portal.markup import Page
@@ -92,7 +93,7 @@ def test_the_navigation_marks_where_one_is(browse: Any, editor: User) -> None:
 
     current = [tag.attributes["href"] for tag in page.find("a", aria_current="page")]
     assert set(current) == {"/agents/"}
-    assert len(page.find("a", _class="nav-link")) == 9
+    assert len(page.find("a", _class="nav-link")) == len(PLACES)
     assert len(page.find("a", _class="tabbar-link")) == 5
 
 

@@ -15,6 +15,7 @@ from apps.runs.models import Origin, Run
 from apps.workflows.models import Workflow, WorkflowVersion
 from orchestra.engine.inputs import complete_input
 from orchestra.engine.nodes.workflow import MOST_DEPTH, ChildNotStarted
+from orchestra.engine.status import FINAL_RUN, RunStatus
 from orchestra.errors import InvalidInput, LimitReached
 
 
@@ -84,7 +85,18 @@ def _version(team: str, slug: str, number: int | None) -> tuple[Workflow, Workfl
 def child_of(run: str, path: str) -> Mapping[str, Any]:
     """Return how the awaited child of a node has ended, as the kind `workflow` takes it."""
     awaited = Run.objects.filter(parent_id=UUID(run), parent_path=path, is_awaited=True)
-    child = awaited.select_related("workflow").get()
+    return _end(awaited.select_related("workflow").get())
+
+
+def end_of_child(run: str) -> Mapping[str, Any] | None:
+    """Return how a child that was called as a tool has ended, or None; one that failed is not taken a second time."""
+    child = Run.objects.filter(pk=run, status__in=FINAL_RUN).select_related("workflow").first()
+    if child is not None and child.status != RunStatus.SUCCEEDED:
+        Run.objects.filter(pk=run).update(is_awaited=False)
+    return None if child is None else _end(child)
+
+
+def _end(child: Run) -> Mapping[str, Any]:
     return {
         "run": str(child.pk),
         "workflow": child.workflow.slug,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -116,14 +117,14 @@ def check(request: HttpRequest, slug: str) -> HttpResponse:
     """Answer what is wrong with a text, line by line, and its graph, as a fragment. Saves nothing."""
     workflow = find_workflow(request, slug)
     require(person(request), workflow.team_id, Role.EDITOR)
-    return render(request, "workflows/check.html", judge(_typed(request), workflow.draft))
+    return render(request, "workflows/check.html", judge(_typed(request), workflow.draft, workflow.team_id))
 
 
-def judge(text: str, last: Mapping[str, Any]) -> dict[str, Any]:
+def judge(text: str, last: Mapping[str, Any], team: UUID) -> dict[str, Any]:
     """Return the problems of a text with their lines, and its drawing; of `last` when it cannot be read."""
     definition, problems = actions.read_text(text)
     if definition is not None:
-        problems, _plan = actions.check(definition)
+        problems, _plan = actions.check(definition, team=team)
     found = remarks(text, [problem.as_json() for problem in problems])
     nodes = frozenset(remark.path.split(".")[1] for remark in found if remark.path.startswith("nodes."))
     shown = definition if definition is not None else last
@@ -139,7 +140,7 @@ def _page(request: HttpRequest, workflow: Workflow, text: str) -> dict[str, Any]
     return {
         "workflow": workflow,
         "text": text,
-        **judge(text, workflow.draft),
+        **judge(text, workflow.draft, workflow.team_id),
         **rights(person(request), workflow.team),
     }
 

@@ -18,7 +18,7 @@ from orchestra.engine.outcome import Done, Outcome, Usage
 from orchestra.errors import CostLimit, NodeFailure, Problem, StepLimit, TimeLimit, ToolFailed
 from orchestra.llm.answer import Tally, ask
 from orchestra.llm.client import Answer, Message, ModelRequest, ModelTarget, ToolCall, ToolSpec
-from orchestra.tools import functions
+from orchestra.tools.tool import Tool, wire_name
 
 STEPS = 10
 MOST_STEPS = 50
@@ -39,11 +39,10 @@ SCHEMA = object_schema(
         "tools": {
             "type": "array",
             "title": "Tools",
-            "description": "Registered functions that the agent may call.",
+            "description": "Functions and tools of the team that the agent may call; without it, those of `agent`.",
             "maxItems": 64,
             "uniqueItems": True,
-            "items": text_field("Tool", format="function", minLength=1, maxLength=200),
-            "default": [],
+            "items": text_field("Tool", format="tool", minLength=1, maxLength=200),
         },
         "max_steps": {
             "type": "integer",
@@ -93,12 +92,13 @@ class _Work:
         self.tally = Tally()
         self.steps: list[dict[str, Any]] = []
         self._room = KEPT_IN_ALL
-        self._names = {_wire_name(name): name for name in settings.get("tools") or ()}
+        self._names: dict[str, str] = {}
         self._messages = _opening(settings)
 
     async def until_done(self) -> Outcome:
         targets = await self.context.models(self.settings)
-        tools = _specs(self._names)
+        tools = await self._tools(targets)
+        self.settings = _with_own_limits(self.settings, targets[0].options)
         most = self.settings.get("max_steps", STEPS)
         for number in range(1, most + 1):
             answer = await self._ask(number, targets, tools)
@@ -107,6 +107,16 @@ class _Work:
             said = Message("assistant", answer.text, tool_calls=answer.tool_calls)
             self._messages = (*self._messages, said, *await self._call_all(number, answer.tool_calls))
         raise StepLimit(f"After {most} steps the model still asks for tools.")
+
+    async def _tools(self, targets: Sequence[ModelTarget]) -> tuple[ToolSpec, ...]:
+        """Return what the model is told of the tools: the node's own, else those of its agent."""
+        own = self.settings.get("tools")
+        names = own if own is not None else targets[0].options.get("tools") or ()
+        known = await self.context.tools(list(names))
+        self._names = {wire_name(name): name for name in known}
+        return tuple(
+            ToolSpec(wire, _told(known[name]), known[name].schema) for wire, name in self._names.items()
+        )
 
     async def _ask(self, number: int, targets: Sequence[ModelTarget], tools: tuple[ToolSpec, ...]) -> Answer:
         await self._check_cost()
@@ -151,15 +161,15 @@ class _Work:
         """Make the calls of one step, several at once; return the results in the order they were asked for."""
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def call(one: ToolCall) -> tuple[dict[str, Any], Message]:
+        async def call(index: int, one: ToolCall) -> tuple[dict[str, Any], Message]:
             async with slots:
-                return await self._call(number, one)
+                return await self._call(number, index, one)
 
-        made = await asyncio.gather(*(call(one) for one in calls))
+        made = await asyncio.gather(*(call(index, one) for index, one in enumerate(calls)))
         self.steps.extend(step for step, _message in made)
         return [message for _step, message in made]
 
-    async def _call(self, number: int, call: ToolCall) -> tuple[dict[str, Any], Message]:
+    async def _call(self, number: int, index: int, call: ToolCall) -> tuple[dict[str, Any], Message]:
         """Make one call; a failure becomes the result, so that the model can try another way."""
         started = time.monotonic()
         name = self._names.get(call.name, call.name)
@@ -168,7 +178,7 @@ class _Work:
         try:
             arguments = self._arguments(call)
             await self.context.emit(f"\n\n→ {name} {_cut(_text(arguments), 200)}\n\n")
-            result = _text(await call_tool(self.context, name, arguments))
+            result = _text(await call_tool(self.context, name, arguments, key=f"{number}.{index}"))
             step["result"] = self._kept(result)
         except NodeFailure as error:
             result = f"Error: {error.message}"
@@ -219,21 +229,14 @@ def _opening(settings: Settings) -> tuple[Message, ...]:
     return (Message("system", system), task) if system else (task,)
 
 
-def _specs(names: Mapping[str, str]) -> tuple[ToolSpec, ...]:
-    """Return what the model is told of the tools. Raises ToolFailed for one that is not registered here."""
-    known = functions.registry()
-    missing = [name for name in names.values() if name not in known]
-    if missing:
-        raise ToolFailed(f"There is no function {missing[0]!r} in this installation.")
-    return tuple(
-        ToolSpec(wire, known[name].description or known[name].title, known[name].schema)
-        for wire, name in names.items()
-    )
+def _with_own_limits(settings: Settings, options: Mapping[str, Any]) -> Settings:
+    """Return the settings with what the agent brings along where the node says nothing."""
+    own = {name: options[name] for name in ("max_steps", "max_cost", "schema") if name in options}
+    return {**own, **{name: value for name, value in settings.items() if value is not None}}
 
 
-def _wire_name(name: str) -> str:
-    """Return a tool's name as providers allow it: they know no dots, and our names no hyphens."""
-    return name.replace(".", "-")
+def _told(tool: Tool) -> str:
+    return tool.description or tool.title
 
 
 def _shortened(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -272,5 +275,6 @@ KIND = Kind(
     fields=("text", "data", "steps", "usage", "agent"),
     late=("requires", "strategy", "approve"),
     calls="tools",
+    takes_tools=True,
     keeps_time=True,
 )

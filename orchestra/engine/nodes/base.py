@@ -81,6 +81,8 @@ class Kind:
     """False: a remark, left out of the plan."""
     calls: str = ""
     """The setting that names registered functions: one, called with `arguments`, or a list to choose from."""
+    takes_tools: bool = False
+    """Whether `calls` may name tools of the team too."""
     keeps_time: bool = False
     """Whether `run` ends by itself at the node's timeout, to say what it has spent until then."""
     is_pure: bool = False

@@ -1,4 +1,4 @@
-"""Kind `tool`: one call of a tool, that is of a registered function, on the pool for outside calls."""
+"""Kind `tool`: one call of a tool, a function of the installation or one of the team, on the pool for outside calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from orchestra.errors import BadOutput, Permanent
 
 SCHEMA = object_schema(
     {
-        "tool": text_field("Tool", "A registered function.", format="function", minLength=1, maxLength=200),
+        "tool": text_field(
+            "Tool", "A registered function, or a tool of the team.", format="tool", minLength=1, maxLength=200
+        ),
         "arguments": {"type": "object", "title": "Arguments", "format": "json", "default": {}},
     },
     ("tool",),
@@ -32,9 +34,9 @@ async def run(context: Context, settings: Settings) -> Outcome:
     return Done(await call_tool(context, settings["tool"], settings.get("arguments", {})))
 
 
-async def call_tool(context: Context, name: str, arguments: Settings) -> Any:
+async def call_tool(context: Context, name: str, arguments: Settings, *, key: str = "") -> Any:
     """Call a tool and return its result, plain JSON of at most TOOL_BYTES bytes. Raises as `run`."""
-    result = await context.call(name, arguments)
+    result = await context.call(name, arguments, key=key)
     try:
         size = len(json.dumps(result, ensure_ascii=False, allow_nan=False).encode(errors="replace"))
     except (TypeError, ValueError, RecursionError) as error:
@@ -54,4 +56,5 @@ KIND = Kind(
     run=run,
     raw=frozenset({"tool"}),
     calls="tool",
+    takes_tools=True,
 )

@@ -1,0 +1,237 @@
+"""Tools and the servers they come from, over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.idempotency import idempotent
+from apps.accounts.models import Role
+from apps.accounts.pages import person_of
+from apps.accounts.rights import require
+from apps.accounts.scopes import Scope
+from apps.accounts.teams import active_team
+from apps.tools import actions
+from apps.tools.models import ServerKind, ToolRow, ToolServer, ToolUse
+from apps.tools.registry import tool_of
+from apps.tools.serializers import (
+    FunctionPageSerializer,
+    FunctionToolSerializer,
+    ImportSerializer,
+    NewToolSerializer,
+    ServerChangesSerializer,
+    ServerSerializer,
+    ToolCallSerializer,
+    ToolChangesSerializer,
+    ToolSerializer,
+    ToolTestSerializer,
+    UseSerializer,
+)
+from orchestra.api import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    TEAM,
+    PagedView,
+    StrictSerializer,
+    checked,
+    expected_revision,
+    tagged,
+)
+from orchestra.tools import functions
+
+SEARCH = OpenApiParameter("q", str, description="Part of the name or the title.")
+
+
+def find_tool(request: Request, tool_id: UUID) -> ToolRow:
+    """Return a tool of any team of the person. Raises Http404."""
+    visible = ToolRow.objects.visible_to(person_of(request)).select_related("server")
+    found: ToolRow | None = visible.filter(pk=tool_id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def find_server(request: Request, server_id: UUID) -> ToolServer:
+    """Return a tool server of any team of the person. Raises Http404."""
+    found: ToolServer | None = ToolServer.objects.visible_to(person_of(request)).filter(pk=server_id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def body_of(serializer: type[StrictSerializer], request: Request, team_id: UUID) -> dict[str, Any]:
+    """Return the validated body of an editor. Raises NotPermitted before it looks at the body."""
+    require(person_of(request), team_id, Role.EDITOR)
+    return checked(serializer, request.data)
+
+
+class ToolsView(PagedView):
+    """The tools of a team; the functions of the installation are `tools/functions`."""
+
+    @extend_schema(
+        operation_id="tools_list",
+        parameters=[TEAM, SEARCH, OpenApiParameter("server", str, description="Short name of a server.")],
+        responses=ToolSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        found = ToolRow.objects.visible_to(person_of(request)).filter(team=active_team(request))
+        text = request.query_params.get("q", "").strip()[:200]
+        if text:
+            found = found.filter(Q(name__icontains=text) | Q(title__icontains=text))
+        if server := request.query_params.get("server"):
+            found = found.filter(server__slug=server)
+        return self.page(found.select_related("server"), ToolSerializer)
+
+    @extend_schema(
+        operation_id="tools_create",
+        parameters=[TEAM, IDEMPOTENCY_KEY],
+        request=NewToolSerializer,
+        responses={201: ToolSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        team = active_team(request)
+        given = body_of(NewToolSerializer, request, team.pk)
+        made = actions.create_workflow_tool(team=team, by=person_of(request), **given)
+        response = tagged(request, made, ToolSerializer(made).data, status=201)
+        response.headers["Location"] = f"/api/v1/tools/{made.pk}"
+        return response
+
+
+class ToolView(APIView):
+    """One tool."""
+
+    @extend_schema(operation_id="tools_read", responses=ToolSerializer)
+    def get(self, request: Request, tool_id: UUID) -> Response:
+        tool = find_tool(request, tool_id)
+        return tagged(request, tool, ToolSerializer(tool).data)
+
+    @extend_schema(
+        operation_id="tools_update",
+        parameters=[IF_MATCH],
+        request=ToolChangesSerializer,
+        responses=ToolSerializer,
+    )
+    def patch(self, request: Request, tool_id: UUID) -> Response:
+        tool = find_tool(request, tool_id)
+        given = body_of(ToolChangesSerializer, request, tool.team_id)
+        revision = expected_revision(request, tool)
+        saved = actions.update_tool(tool=tool, revision=revision, by=person_of(request), **given)
+        return tagged(request, saved, ToolSerializer(saved).data)
+
+    @extend_schema(operation_id="tools_delete", request=None, responses={204: None})
+    def delete(self, request: Request, tool_id: UUID) -> Response:
+        actions.delete_tool(tool=find_tool(request, tool_id), by=person_of(request))
+        return Response(status=204)
+
+
+class FunctionsView(APIView):
+    """The functions of the installation, which every team may call; all on one page."""
+
+    scope = Scope.READ
+
+    @extend_schema(operation_id="tools_functions", responses=FunctionPageSerializer)
+    def get(self, request: Request) -> Response:
+        found = [tool_of(function) for function in functions.registry().values()]
+        results = FunctionToolSerializer(found, many=True).data
+        return Response({"results": results, "next": None, "previous": None})
+
+
+class ToolTestView(APIView):
+    """Call a tool or a function once, to try it."""
+
+    @extend_schema(
+        operation_id="tools_test", parameters=[TEAM], request=ToolCallSerializer, responses=ToolTestSerializer
+    )
+    def post(self, request: Request) -> Response:
+        team = active_team(request)
+        given = body_of(ToolCallSerializer, request, team.pk)
+        result = actions.test_tool(
+            team=team, name=given["tool"], arguments=given.get("arguments", {}), by=person_of(request)
+        )
+        return Response(ToolTestSerializer(asdict(result)).data)
+
+
+class UsesView(PagedView):
+    """The calls of a team's tools, newest first: who, for whom, which arguments, how they ended."""
+
+    @extend_schema(
+        operation_id="tools_uses",
+        parameters=[TEAM, OpenApiParameter("tool", str), OpenApiParameter("run", str)],
+        responses=UseSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        found = ToolUse.objects.visible_to(person_of(request)).filter(team=active_team(request))
+        if tool := request.query_params.get("tool"):
+            found = found.filter(tool=tool[:200])
+        if run := request.query_params.get("run"):
+            try:
+                found = found.filter(run=UUID(run))
+            except ValueError:
+                found = found.none()
+        return self.page(found, UseSerializer)
+
+
+class ImportView(APIView):
+    """A server and its tools from an OpenAPI 3 document."""
+
+    @extend_schema(
+        operation_id="tools_import",
+        parameters=[TEAM, IDEMPOTENCY_KEY],
+        request=ImportSerializer,
+        responses={201: ServerSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        team = active_team(request)
+        given = body_of(ImportSerializer, request, team.pk)
+        made = actions.import_openapi(team=team, by=person_of(request), **given)
+        response = tagged(request, made, ServerSerializer(made).data, status=201)
+        response.headers["Location"] = f"/api/v1/tools/servers/{made.pk}"
+        return response
+
+
+class ServersView(PagedView):
+    """The HTTP services whose documents were imported."""
+
+    @extend_schema(
+        operation_id="tools_servers_list", parameters=[TEAM], responses=ServerSerializer(many=True)
+    )
+    def get(self, request: Request) -> Response:
+        mine = ToolServer.objects.visible_to(person_of(request))
+        return self.page(mine.filter(team=active_team(request), kind=ServerKind.OPENAPI), ServerSerializer)
+
+
+class ServerView(APIView):
+    """One server of tools."""
+
+    @extend_schema(operation_id="tools_servers_read", responses=ServerSerializer)
+    def get(self, request: Request, server_id: UUID) -> Response:
+        server = find_server(request, server_id)
+        return tagged(request, server, ServerSerializer(server).data)
+
+    @extend_schema(
+        operation_id="tools_servers_update",
+        parameters=[IF_MATCH],
+        request=ServerChangesSerializer,
+        responses=ServerSerializer,
+    )
+    def patch(self, request: Request, server_id: UUID) -> Response:
+        server = find_server(request, server_id)
+        given = body_of(ServerChangesSerializer, request, server.team_id)
+        revision = expected_revision(request, server)
+        saved = actions.update_server(server=server, revision=revision, by=person_of(request), **given)
+        return tagged(request, saved, ServerSerializer(saved).data)
+
+    @extend_schema(operation_id="tools_servers_delete", request=None, responses={204: None})
+    def delete(self, request: Request, server_id: UUID) -> Response:
+        actions.delete_server(server=find_server(request, server_id), by=person_of(request))
+        return Response(status=204)

@@ -1,0 +1,100 @@
+"""The tools of one attempt: finding what the team has, calling it, and what that cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from apps.runs.actions.family import end_of_child
+from apps.tools import registry
+from apps.tools.calling import SECONDS, call_row, check_arguments
+from apps.tools.ledger import Caller
+from apps.tools.models import ToolKind, ToolRow
+from orchestra.engine.nodes.base import Spent
+from orchestra.engine.nodes.workflow import ChildFailed
+from orchestra.engine.outcome import Done, Outcome, Usage
+from orchestra.engine.status import RunStatus
+from orchestra.errors import NodeFailure
+from orchestra.tools.tool import ASK, Tool
+
+if TYPE_CHECKING:
+    from workers.context import WorkerContext
+
+FIRST_LOOK = 0.05
+LONGEST_PAUSE = 1.0
+"""Seconds between two looks at a child run."""
+
+
+class Tooling:
+    """What one attempt does with tools of its team."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        self.context = context
+        self.usage = Usage()
+        """What child runs that were called as tools have used."""
+
+    async def find(self, names: Sequence[str]) -> Mapping[str, Tool]:
+        """Return the named tools. Raises UnknownTool, ToolNotAllowed."""
+        team = self.context.claimed.facts.team
+        return await self.context.in_database(lambda: registry.find_tools(team, names))
+
+    async def call(self, name: str, arguments: Mapping[str, Any], key: str) -> Any:
+        """Call a tool of the team. Raises as `call_row`, and what a child run ended with."""
+        context = self.context
+        team = context.claimed.facts.team
+        row = await context.in_database(lambda: registry.find_row(team, name))
+        if row.policy == ASK:
+            raise registry.ToolNotAllowed(f"{name} is only called after a person has said yes.")
+        if row.kind == ToolKind.WORKFLOW:
+            return await self._run_workflow(row, arguments, key)
+        part = f"#{key}" if key else ""
+        headers = {
+            "Idempotency-Key": f"{context.idempotency_key}{part}",
+            "X-Attempt": str(context.attempt),
+        }
+        return await call_row(
+            row,
+            arguments,
+            http=context.http,
+            in_database=context.in_database,
+            caller=self.caller(),
+            headers=headers,
+            timeout=context.node.timeout or SECONDS,
+        )
+
+    def caller(self) -> Caller:
+        """Return on whose behalf this attempt calls."""
+        facts = self.context.claimed.facts
+        return Caller(facts.run, self.context.path, self.context.attempt, facts.user)
+
+    async def charged(self, work: Awaitable[Outcome]) -> Outcome:
+        """Wait for the node's work and add what its child runs have used."""
+        try:
+            outcome = await work
+        except Spent as spent:
+            raise Spent(spent.failure, spent.usage + self.usage, spent.details) from spent
+        except NodeFailure as error:
+            if self.usage == Usage():
+                raise
+            raise Spent(error, self.usage) from error
+        if isinstance(outcome, Done) and self.usage != Usage():
+            return replace(outcome, usage=(outcome.usage or Usage()) + self.usage)
+        return outcome
+
+    async def _run_workflow(self, row: ToolRow, arguments: Mapping[str, Any], key: str) -> Any:
+        """Run a workflow as a part of this run and return its output. Raises ChildNotStarted, ChildFailed."""
+        check_arguments(row.name, row.schema, arguments)
+        context = self.context
+        workflow = str(row.spec["workflow"])
+        started = await context.start_child(workflow, None, arguments, is_part=True, key=key)
+        child, pause = str(started["run"]), FIRST_LOOK
+        while (end := await context.in_database(lambda: end_of_child(child))) is None:
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 1.5)
+        self.usage += Usage(**end["usage"])
+        if end["status"] == RunStatus.SUCCEEDED:
+            return end["output"]
+        message = (end["error"] or {}).get("message") or "it was cancelled."
+        raise ChildFailed(f"{end['workflow']} #{end['number']} {end['status']}: {message}")
