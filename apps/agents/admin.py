@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import User
 from apps.accounts.rights import as_operator
 from apps.agents.actions import drain_agent, switch_agent, update_connection
-from apps.agents.models import Agent, AgentKind, AgentToken, Connection
+from apps.agents.models import Ability, Agent, AgentKind, AgentToken, Connection, Presence
 from apps.agents.standing import state_of
 from orchestra.admin import ProductAdmin, ReadOnly, act_on_each, pretty_json
 
@@ -136,6 +136,7 @@ class AgentAdmin(ReadOnly, ProductAdmin):
 
 @admin.register(AgentToken)
 class AgentTokenAdmin(ReadOnly, ProductAdmin):
+    exclude = ["key_hash"]
     list_display = [
         "name",
         "team",
@@ -148,6 +149,21 @@ class AgentTokenAdmin(ReadOnly, ProductAdmin):
     ]
     list_select_related = ["team", "created_by"]
     search_fields = ["name", "team__name", "prefix"]
+
+
+@admin.register(Presence)
+class PresenceAdmin(ReadOnly, ProductAdmin):
+    list_display = ["agent", "team", "transport", "seen_at", "running", "slots", "is_draining", "trouble"]
+    list_select_related = ["agent", "team"]
+    search_fields = ["agent__name", "agent__slug", "team__name"]
+    exclude = ["key_hash"]
+
+
+@admin.register(Ability)
+class AbilityAdmin(ReadOnly, ProductAdmin):
+    list_display = ["name", "agent", "team"]
+    list_select_related = ["agent", "team"]
+    search_fields = ["=name", "agent__slug"]
 
 
 def _operator(request: HttpRequest) -> User:

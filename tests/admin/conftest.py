@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps.accounts import actions, tokens
 from apps.accounts.models import IdempotencyKey, Role, Team, User
+from apps.agents.actions import create_agent_token, register_agent
 from apps.agents.models import Agent, Connection
 from apps.runs.models import (
     Admission,
@@ -79,6 +80,13 @@ def make_machinery() -> None:
     QueueProbe.objects.create(queue="llm", delay_seconds=0.1)
 
 
+def make_remote_agent(team: Team, editor: User) -> list[str]:
+    """Make a registration token and an agent that came with it; return their secrets."""
+    token, text = create_agent_token(team=team, name="fleet", by=editor)
+    made = register_agent(token=token, name="Remote", capabilities=["translate"])
+    return [text.split("_", 2)[2], token.key_hash, made.key.split("_", 2)[2], made.agent.presence.key_hash]
+
+
 @pytest.fixture
 def rows(team: Team, editor: User) -> SimpleNamespace:
     """One row of every model that the admin shows."""
@@ -127,5 +135,6 @@ def rows(team: Team, editor: User) -> SimpleNamespace:
         workflow=workflow, version=version, run=run, node=node, connection=connection, odd=odd, key=key,
         invitation=invitation, session=session, event=Event.objects.create(run=run, seq=1, type="run.started", at=now),
         agent=Agent.objects.create(team=team, slug="writer", name="Writer", connection=connection),
-        secrets=[CANARY, key_text.split("_", 2)[2], key.key_hash, link.split("/")[2], invitation_path.split("/")[2]],
+        secrets=[CANARY, key_text.split("_", 2)[2], key.key_hash, link.split("/")[2], invitation_path.split("/")[2],
+                 *make_remote_agent(team, editor)],
     )  # fmt: skip
