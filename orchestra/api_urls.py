@@ -16,6 +16,7 @@ from apps.runs import api_signals as signals
 from apps.tools import api as tools
 from apps.triggers import api as triggers
 from apps.triggers import api_hooks as hooks
+from apps.usage import api as usage
 from apps.workflows import api as workflows
 from apps.workflows import api_kinds as kinds
 from apps.workflows import api_versions as versions
@@ -79,6 +80,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("triggers/<uuid:trigger_id>", triggers.TriggerView.as_view()),
     path("triggers/<uuid:trigger_id>/rotate", triggers.RotateView.as_view()),
     path("triggers/<uuid:trigger_id>/firings", triggers.FiringsView.as_view()),
+    path("usage", usage.UsageView.as_view()),
+    path("usage/calls", usage.CallsView.as_view()),
     path("hooks/<str:public_id>", hooks.HookView.as_view()),
     path("processes/definitions", workflows.DefinitionsView.as_view()),
     path("processes/instances", runs.InstancesView.as_view()),

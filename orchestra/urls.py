@@ -10,6 +10,7 @@ from apps.runs import urls as runs
 from apps.tools import urls as tools
 from apps.triggers import urls as triggers
 from apps.triggers.api_hooks import HookView
+from apps.usage import urls as usage
 from apps.workflows import urls as workflows
 from orchestra import health
 from orchestra.flower import flower
@@ -33,6 +34,7 @@ urlpatterns = [
     path("runs/", include((runs.urlpatterns, "runs"))),
     path("tools/", include((tools.urlpatterns, "tools"))),
     path("triggers/", include((triggers.urlpatterns, "triggers"))),
+    path("usage/", include((usage.urlpatterns, "usage"))),
     path("forms/", include((triggers.form_urls, "forms"))),
     path("", include("apps.portal.urls")),
 ]

@@ -24,6 +24,7 @@ from orchestra.engine.plan import INLINE, UNDO, PlanNode
 from orchestra.engine.scope import scope_for
 from orchestra.errors import CostLimit
 from orchestra.llm.client import ModelTarget
+from orchestra.llm.spending import Tally
 from orchestra.tools import functions
 from orchestra.tools.tool import Tool
 from workers.admission import admitted
@@ -68,6 +69,7 @@ class WorkerContext:
             index=claimed.index,
             loop=claimed.loop,
         )
+        self.tally = Tally()
         self.has_text = False
         self.has_called = False
         """A model has been called, so the attempt cannot be begun again for nothing."""

@@ -19,7 +19,7 @@ from django.utils import timezone
 from apps.runs.actions.operations import Applied, Claimed, HandBack, Hold, Record
 from orchestra.engine.ahead import Ahead
 from orchestra.engine.attempt import InternalError
-from orchestra.engine.outcome import Done, Failed, Outcome
+from orchestra.engine.outcome import Done, Failed, Outcome, Usage, usage_of
 from orchestra.engine.plan import PlanNode, path_of, split_path
 from workers.context import WorkerContext
 from workers.pace import may_go_ahead
@@ -64,7 +64,9 @@ class Stretch:
             context = WorkerContext(self.runtime, current)
             outcome = await self.runtime.attempt(current, context, is_quick=self._is_quick(current.node))
             if outcome is None:
-                return Ended(current, self.hold, None, await self._hand_back(current))
+                return Ended(
+                    current, self.hold, None, await self._hand_back(current, usage_of(context.tally))
+                )
             found = self.ahead.after(current.node, outcome)
             self.waiting.extend(self._next(current, node) for node in found)
             is_last = not self.waiting and self._is_last(current, outcome)
@@ -142,12 +144,18 @@ class Stretch:
         except DatabaseError as error:
             log.exception("outcome_refused", run=record.run, node=record.path)
             message = f"The result could not be stored: {type(error).__name__}."
-            failed = replace(record, outcome=Failed(InternalError(message).as_json()), input=None, ahead=())
+            outcome = Failed(InternalError(message).as_json(), usage=getattr(record.outcome, "usage", None))
+            failed = replace(record, outcome=outcome, input=None, ahead=())
             return await self.runtime.commit(failed)
 
-    async def _hand_back(self, current: Claimed) -> Applied:
-        """Give up what this task still holds."""
+    async def _hand_back(self, current: Claimed, usage: Usage | None) -> Applied:
+        """Give up what this task still holds; `usage` is what the current attempt has spent."""
         held: Sequence[Claimed] = [current, *self.waiting]
         await self._await_all()
-        answers = [await self.runtime.commit(HandBack(one.facts.run, one.path, self.hold)) for one in held]
+        answers = [
+            await self.runtime.commit(
+                HandBack(one.facts.run, one.path, self.hold, usage if one is current else None)
+            )
+            for one in held
+        ]
         return answers[0]

@@ -28,6 +28,7 @@ from apps.runs.actions import upkeep as passes
 from apps.runs.actions.control import cancel_orphans
 from apps.runs.models import Leadership
 from apps.triggers import actions as triggers
+from apps.usage.actions import roll_up
 from workers import signs, telemetry
 
 log = structlog.get_logger(__name__)
@@ -138,6 +139,7 @@ def purge() -> None:
     purge_expired()
     triggers.purge_firings()
     retention.purge_canvas_parts()
+    roll_up(seconds=PURGE_SECONDS)
 
 
 def purge_runs() -> None:

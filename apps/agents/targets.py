@@ -72,6 +72,7 @@ def _target(team_id: UUID | str, choice: Mapping[str, Any]) -> ModelTarget:
         system=agent.instructions if agent else "",
         options=agent.options if agent else {},
         prices=_prices(connection, model),
+        agent=agent.slug if agent else "",
         account=account_of(connection),
         limits=limits_of(connection),
     )

@@ -40,6 +40,7 @@ PLACES = (
     Place("tools:list", _("Tools"), "kind-function"),
     Place("connections:list", _("Connections"), "connection"),
     Place("triggers:list", _("Triggers"), "bolt"),
+    Place("usage:page", _("Usage"), "coins"),
     Place("team:members", _("Team"), "team"),
     Place("settings:profile", _("Settings"), "settings"),
 )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.runs import rows
-from apps.runs.rows import EventRow, RunRow
+from apps.runs.rows import CallRow, EventRow, RunRow
 from orchestra.engine.status import EventType
 
 Frame = tuple[str, Mapping[str, Any]]
@@ -33,6 +33,8 @@ class EventLog:
     now: datetime
     pending: list[EventRow] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
+    calls: list[CallRow] = field(default_factory=list)
+    """What the calls of models used that the same transaction records."""
 
     def add(self, run: RunRow, type_: EventType, *, node: str = "", label: Label, **data: Any) -> None:
         """Append one event; `seq` rises on the row, which the caller saves in the same transaction."""
@@ -48,6 +50,7 @@ class EventLog:
     def flush(self) -> None:
         if self.pending:
             rows.insert_events(self.pending)
+        rows.insert_calls(self.calls)
 
 
 def _listed(envelope: Mapping[str, Any], label: Label) -> dict[str, Any]:

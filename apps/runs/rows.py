@@ -14,6 +14,7 @@ from uuid import UUID
 from apps.runs import sql
 from apps.runs.models import Event, NodeRun, Run
 from apps.runs.sql import from_json, from_time, str_id
+from apps.usage.models import ModelCall
 from orchestra.engine.context import LIMIT
 
 RUN_COLUMNS = (
@@ -115,6 +116,36 @@ class EventRow(NamedTuple):
 
 
 EVENT_COLUMNS = EventRow._fields
+
+
+class CallRow(NamedTuple):
+    """One call of a model, as `apps.usage` keeps it."""
+
+    team_id: str
+    at: datetime
+    run: str
+    number: int
+    node: str
+    fence: int
+    workflow: str
+    agent: str
+    connection: str
+    model: str
+    user_id: str | None
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    input_price: float | None
+    output_price: float | None
+    seconds: float
+    failed: int
+    error: str
+    is_estimated: bool
+    calls: int = 1
+    runs: int = 0
+
+
+CALL_COLUMNS = CallRow._fields
 
 
 def lock_runs(ids: Iterable[str]) -> dict[str, RunRow]:
@@ -244,6 +275,11 @@ def insert_nodes(rows: Sequence[NodeRow]) -> None:
 def insert_events(rows: Sequence[EventRow]) -> None:
     """Append events."""
     sql.insert(Event, EVENT_COLUMNS, rows)
+
+
+def insert_calls(rows: Sequence[CallRow]) -> None:
+    """Write down what calls of models used; nothing for none."""
+    sql.insert(ModelCall, CALL_COLUMNS, rows)
 
 
 def _nodes(text: str, values: Sequence[Any]) -> list[NodeRow]:

@@ -16,7 +16,7 @@ from orchestra.engine.expressions import is_true, render
 from orchestra.engine.limits import JSON_DEPTH, OUTPUT_BYTES
 from orchestra.engine.nodes import Kind, kind
 from orchestra.engine.nodes.base import Spent
-from orchestra.engine.outcome import Done, Failed, Outcome, Skipped, Suspend, Usage
+from orchestra.engine.outcome import Done, Failed, Outcome, Skipped, Suspend, Usage, usage_of
 from orchestra.engine.plan import ERROR, INLINE, OUT
 from orchestra.engine.policy import retry_delay
 from orchestra.errors import BadOutput, ExpressionError, NodeFailure, Permanent
@@ -68,13 +68,13 @@ async def attempt(
     except Spent as spent:
         return _failed(context, spent.failure, has_error_edge, random, spent.usage, spent.details)
     except NodeFailure as error:
-        return _failed(context, error, has_error_edge, random)
+        return _failed(context, error, has_error_edge, random, usage_of(context.tally))
     except Exception as error:
         log.exception("Node %s failed in an unforeseen way", context.idempotency_key)
         message = (
             f"{type(error).__name__} while running the kind {node.kind}; the worker's log has the details."
         )
-        return _failed(context, InternalError(message), has_error_edge, random)
+        return _failed(context, InternalError(message), has_error_edge, random, usage_of(context.tally))
 
 
 async def _within_time(found: Kind, context: Context, run: Run) -> Outcome:

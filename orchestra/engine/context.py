@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import PlanNode
 from orchestra.llm.client import ModelTarget
+from orchestra.llm.spending import Tally
 from orchestra.tools.tool import Tool
 
 
@@ -64,6 +65,10 @@ class Context(Protocol):
     def scope(self) -> Mapping[str, Any]: ...
     @property
     def http(self) -> HttpClient: ...
+
+    @property
+    def tally(self) -> Tally:
+        """What this attempt has spent on models so far; whoever calls one counts here."""
 
     @property
     def idempotency_key(self) -> str:

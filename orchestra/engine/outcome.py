@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestra.engine.plan import OUT
+from orchestra.llm.spending import Call, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Usage:
     output_tokens: int = 0
     cost: float = 0.0
     model: str = ""
+    calls: tuple[Call, ...] = field(default=(), compare=False)
+    """The calls of models behind it; what a child run has used is listed with the child."""
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -25,7 +28,15 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cost + other.cost,
             other.model or self.model,
+            (*self.calls, *other.calls),
         )
+
+
+def usage_of(tally: Tally) -> Usage | None:
+    """Return what an attempt has spent; None when it has called no model."""
+    if not tally.made:
+        return None
+    return Usage(tally.input_tokens, tally.output_tokens, tally.cost, tally.model, tuple(tally.made))
 
 
 @dataclass(frozen=True, slots=True)

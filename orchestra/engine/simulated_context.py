@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestra.engine.carrier import SimulationError
@@ -11,6 +11,7 @@ from orchestra.engine.context import HttpClient
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import PlanNode
 from orchestra.llm.client import ModelTarget
+from orchestra.llm.spending import Tally
 from orchestra.tools.tool import Tool
 
 RUN = {"id": "simulated", "number": 1, "started_at": "2000-01-01T00:00:00Z"}
@@ -27,6 +28,7 @@ class SimulatedContext:
     scope: Mapping[str, Any]
     items: Sequence[ItemResult] | None
     failures: Sequence[Mapping[str, Any]]
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def http(self) -> HttpClient:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -13,6 +14,8 @@ from jsonschema import Draft202012Validator
 from orchestra.errors import (
     BadCredentials,
     BadOutput,
+    BudgetSpent,
+    CostLimit,
     ModelRefused,
     ModelTimeout,
     ModelUnavailable,
@@ -20,8 +23,8 @@ from orchestra.errors import (
     RateLimited,
     Transient,
 )
-from orchestra.llm.catalogue import cost
 from orchestra.llm.client import Answer, Chunk, Finish, Message, ModelRequest, ModelTarget, TextDelta
+from orchestra.llm.spending import Tally as Tally
 from orchestra.llm.structured import complaint, parse_json, problems_of, validator_for
 from orchestra.llm.tokens import count_tokens
 from orchestra.llm.wire import NotServed
@@ -32,26 +35,11 @@ MAX_TEXT = 4 * 1024 * 1024
 MOVE_ON = (ModelUnavailable, ModelTimeout, RateLimited, NotServed, BadCredentials)
 """The errors after which the next target is tried."""
 
+CANCELLED = "cancelled"
+NOT_MADE = frozenset({CANCELLED, CostLimit.code, BudgetSpent.code})
+"""How a call may end that was never made; or was given up before its first word."""
+
 OnText = Callable[[str], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class Tally:
-    """Tokens and cost so far. Pass one to `ask` to know what was spent even when it raises."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float = 0.0
-    model: str = ""
-    calls: int = 0
-    history: list[str] = field(default_factory=list)
-
-    def add(self, target: ModelTarget, finish: Finish) -> None:
-        """Count one call."""
-        self.input_tokens += finish.input_tokens
-        self.output_tokens += finish.output_tokens
-        self.cost += cost(target.model, finish.input_tokens, finish.output_tokens, target.prices)
-        self.model = target.model
 
 
 async def ask(
@@ -120,6 +108,7 @@ async def _call(
     tally.calls += 1
     parts: list[str] = []
     finish: Finish | None = None
+    began, failure = time.monotonic(), CANCELLED
     try:
         async with (
             asyncio.timeout(request.timeout) as limit,
@@ -132,16 +121,26 @@ async def _call(
                 await _take(chunk, parts, screen)
         if finish is None:
             raise ModelUnavailable("The stream ended before the answer was complete.")
+        failure = ""
     except TimeoutError as error:
         if not limit.expired():
             raise
+        failure = ModelTimeout.code
         raise ModelTimeout(f"{target.model} did not answer within {request.timeout:g} s.") from error
+    except NodeFailure as error:
+        failure = error.code
+        raise
     finally:
-        if finish is None and parts:
-            finish = Finish("error", _tokens_in(request), count_tokens("".join(parts)))
-        if finish is not None:
-            tally.add(target, finish)
+        if finish is None:
+            finish = _broken(request, parts)
+        if parts or failure not in NOT_MADE:
+            tally.add(target, finish, seconds=time.monotonic() - began, error=failure)
     return "".join(parts), finish
+
+
+def _broken(request: ModelRequest, parts: Sequence[str]) -> Finish:
+    """Return what a call that broke off is taken to have used: nothing before the first word."""
+    return Finish("error", _tokens_in(request) if parts else 0, count_tokens("".join(parts)))
 
 
 async def _take(chunk: TextDelta, parts: list[str], screen: _Screen) -> None:

@@ -102,6 +102,8 @@ class ModelTarget:
     """Defaults of the agent: temperature, max_tokens."""
     prices: tuple[float, float] | None = None
     """Money per million input and output tokens; None: looked up in the catalogue by model name."""
+    agent: str = ""
+    """Slug of the agent that was named; empty: none."""
     account: str = ""
     """The account at the provider that `limits` belong to; targets with the same one share them."""
     limits: Limits = NO_LIMITS

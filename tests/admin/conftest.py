@@ -35,6 +35,7 @@ from apps.runs.models import (
     Worker,
 )
 from apps.triggers.models import Firing, Trigger
+from apps.usage.models import ModelCall
 from apps.workflows.models import Workflow, WorkflowVersion
 
 CANARY = "canary-5ecret"
@@ -67,10 +68,17 @@ def make_trigger(run: Run) -> None:
 
 
 def make_questions(run: Run) -> None:
-    """Have the run ask people and be told something."""
+    """Have the run ask people, be told something and pay for a call."""
     approval = Approval.objects.create(team=run.team, run=run, path="sign_off", title="Publish?")
     Vote.objects.create(approval=approval, by=run.started_by, decision="approved")
     Signal.objects.create(run=run, name="go", payload={"x": 1})
+    make_spending(run)
+
+
+def make_spending(run: Run) -> None:
+    """Have the run pay for a call of a model."""
+    user = run.started_by
+    ModelCall.objects.create(team=run.team, at=timezone.now(), run=run.pk, number=1, model="m", user=user)
 
 
 def make_machinery() -> None:

@@ -37,6 +37,7 @@ PAGES = {
     "trigger-webhook": "/triggers/new/?kind=webhook",
     "trigger-event": "/triggers/new/?kind=event",
     "trigger-form": "/triggers/new/?kind=form",
+    "usage": "/usage/",
     "team": "/team/",
     "settings": "/settings/",
     "styleguide": "/styleguide",

@@ -10,6 +10,7 @@ from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import Join, PlanNode, Retry
 from orchestra.errors import CostLimit
 from orchestra.llm.client import Chunk, Finish, ModelRequest, ModelTarget, TextDelta, ToolCall
+from orchestra.llm.spending import Tally
 from orchestra.tools import functions
 from orchestra.tools.tool import Tool
 
@@ -86,6 +87,7 @@ class FakeContext:
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     budget: float | None = None
     keys: list[str] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def idempotency_key(self) -> str:

@@ -22,6 +22,8 @@ MORE_PAGES = (
     "/connections/new/?dialect=openai",
     "/connections/new/?dialect=simulated",
     "/runs/",
+    "/usage/",
+    "/usage/?by=user&of=tokens&model=",
     "/workflows/",
     "/workflows/new/",
     "/triggers/",

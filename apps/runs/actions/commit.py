@@ -170,6 +170,7 @@ def _feed(state: RunState, operation: Feed) -> _Draft:
 
 def _hand_back(state: RunState, operation: HandBack) -> _Draft:
     row = state.held(operation)
+    state.charge_stopped(operation.path, operation.hold, operation.usage)
     if row is None:
         return _NOTHING
     state.hand_back(row, "worker_stopped")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from orchestra.engine.outcome import ItemResult, Outcome
+from orchestra.engine.outcome import ItemResult, Outcome, Usage
 from orchestra.engine.plan import Plan, PlanNode, Read
 from orchestra.engine.scope import NodeResult
 
@@ -81,6 +81,8 @@ class HandBack:
     run: str
     path: str
     hold: Hold
+    usage: Usage | None = None
+    """What the attempt had spent when it was stopped."""
 
 
 Operation = Advance | Claim | Feed | Record | HandBack

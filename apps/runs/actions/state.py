@@ -14,6 +14,7 @@ from apps.runs import rows
 from apps.runs.actions.effects import note_outcome, park_result
 from apps.runs.actions.items import ItemScopes
 from apps.runs.actions.operations import Facts, HandBack, Record
+from apps.runs.actions.spending import StoppedAttempts, add_usage, entries_of
 from apps.runs.actions.waits import RETRY, WaitingNodes
 from apps.runs.events import EventLog, Label
 from apps.runs.rows import NodeRow, RunRow
@@ -23,7 +24,7 @@ from orchestra.engine.progress import Arrival, Count, settle
 from orchestra.engine.status import FINAL_NODE, EventType, NodeStatus, RunStatus
 
 
-class RunState(ItemScopes, WaitingNodes):
+class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
     def __init__(self, row: RunRow, facts: Facts, log: EventLog, worker: str) -> None:
         self.row = row
         self.facts = facts
@@ -100,6 +101,7 @@ class RunState(ItemScopes, WaitingNodes):
         row = self.held(operation)
         if row is None:
             self._park(operation)
+            self.charge_stopped(operation.path, operation.hold, getattr(operation.outcome, "usage", None))
             return False
         outcome = operation.outcome
         if self.facts.plan.has_effects and self.facts.plan.at(row.scope).nodes[row.node].effect:
@@ -203,10 +205,9 @@ class RunState(ItemScopes, WaitingNodes):
         if usage is None:
             return
         row.model = usage.model or row.model
-        for name in ("input_tokens", "output_tokens", "cost"):
-            amount = getattr(usage, name)
-            setattr(row, name, getattr(row, name) + amount)
-            setattr(self.row, name, getattr(self.row, name) + amount)
+        add_usage(row, usage)
+        add_usage(self.row, usage)
+        self.log.calls.extend(entries_of(self.facts, row, usage.calls))
 
     def _say_ended(self, row: NodeRow) -> None:
         if row.node != ITEM:

@@ -14,9 +14,9 @@ from orchestra.engine.filters import text_of
 from orchestra.engine.nodes import llm
 from orchestra.engine.nodes.base import Kind, Settings, Spent, expression_or, object_schema, text_field
 from orchestra.engine.nodes.tool import call_tool
-from orchestra.engine.outcome import Done, Outcome, Usage
+from orchestra.engine.outcome import Done, Outcome, Usage, usage_of
 from orchestra.errors import CostLimit, NodeFailure, Problem, StepLimit, TimeLimit, ToolFailed
-from orchestra.llm.answer import Tally, ask
+from orchestra.llm.answer import ask
 from orchestra.llm.client import Answer, Message, ModelRequest, ModelTarget, ToolCall, ToolSpec
 from orchestra.tools.tool import Tool, wire_name
 
@@ -89,7 +89,7 @@ class _Work:
     def __init__(self, context: Context, settings: Settings) -> None:
         self.context = context
         self.settings = settings
-        self.tally = Tally()
+        self.tally = context.tally
         self.steps: list[dict[str, Any]] = []
         self._room = KEPT_IN_ALL
         self._names: dict[str, str] = {}
@@ -220,7 +220,7 @@ class _Work:
         }
 
     def usage(self) -> Usage:
-        return Usage(self.tally.input_tokens, self.tally.output_tokens, self.tally.cost, self.tally.model)
+        return usage_of(self.tally) or Usage()
 
 
 def _opening(settings: Settings) -> tuple[Message, ...]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from orchestra.engine.context import Context
 from orchestra.engine.filters import text_of
-from orchestra.engine.nodes.base import Kind, Settings, Spent, expression_or, object_schema, text_field
-from orchestra.engine.outcome import Done, Outcome, Usage
+from orchestra.engine.nodes.base import Kind, Settings, expression_or, object_schema, text_field
+from orchestra.engine.outcome import Done, Outcome, usage_of
 from orchestra.engine.schemas import find_schema_problems
-from orchestra.errors import ModelTimeout, NodeFailure, Problem
-from orchestra.llm.answer import Tally, ask
+from orchestra.errors import ModelTimeout, Problem
+from orchestra.llm.answer import ask
 from orchestra.llm.client import Answer, Message, ModelRequest
 
 _ROLES = ("system", "user", "assistant")
@@ -91,13 +91,8 @@ async def run(context: Context, settings: Settings) -> Outcome:
         idempotency_key=context.idempotency_key,
         attempt=context.attempt,
     )
-    tally = Tally()
-    try:
-        answer = await ask(targets, request, on_text=context.emit, tally=tally)
-    except NodeFailure as error:
-        usage = Usage(tally.input_tokens, tally.output_tokens, tally.cost, tally.model)
-        raise Spent(error, usage) from error
-    return Done(output=_output(answer), usage=_usage(answer))
+    answer = await ask(targets, request, on_text=context.emit, tally=context.tally)
+    return Done(output=_output(answer), usage=usage_of(context.tally))
 
 
 def _messages(settings: Settings) -> tuple[Message, ...]:
@@ -123,10 +118,6 @@ def _output(answer: Answer) -> Mapping[str, Any]:
         "model": answer.model,
         "finish_reason": answer.finish_reason,
     }
-
-
-def _usage(answer: Answer) -> Usage:
-    return Usage(answer.input_tokens, answer.output_tokens, answer.cost, answer.model)
 
 
 def find_problems(settings: Settings, path: str) -> Iterable[Problem]:
