@@ -13,6 +13,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from orchestra.errors import Unavailable
+from orchestra.tracing import headers_of
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestra.settings")
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
@@ -47,11 +48,11 @@ app.conf.task_default_queue = "control"
 app.autodiscover_tasks(["workers"], related_name="tasks")
 
 
-def publish(name: str, *, queue: str, priority: int = 1, **arguments: Any) -> None:
-    """Send one message: names and ids only. Raises BrokerAway when it cannot be sent."""
+def publish(name: str, *, queue: str, priority: int = 1, trace: str = "", **arguments: Any) -> None:
+    """Send one message: names and ids only, `trace` in its header. Raises BrokerAway when it cannot be sent."""
     try:
         app.signature(name, kwargs=arguments, immutable=True).apply_async(
-            queue=queue, priority=wire_priority(priority), retry=False
+            queue=queue, priority=wire_priority(priority), retry=False, headers=headers_of(trace)
         )
     except (OperationalError, OSError) as error:
         raise BrokerAway(str(error)) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from orchestra import env
+from orchestra import env, tracing
 
 AS_JSON = env.flag("ORCHESTRA_LOG_JSON")
 LEVEL = env.text("ORCHESTRA_LOG_LEVEL", "WARNING" if not AS_JSON else "INFO").upper()
@@ -24,8 +24,16 @@ def hide_links(logger: Any, name: str, entry: structlog.types.EventDict) -> stru
     return entry
 
 
+def add_trace(logger: Any, name: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Name the trace that an entry belongs to, where there are traces."""
+    if found := tracing.trace_id():
+        entry["trace_id"] = found
+    return entry
+
+
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
+    add_trace,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -78,6 +78,7 @@ if ROLE == "worker":
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "orchestra.api_limits.request_headers",
+    *(["orchestra.tracing.requests.request_spans"] if env.text("OTEL_EXPORTER_OTLP_ENDPOINT") else []),
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -27,7 +27,7 @@ from redis.exceptions import RedisError
 from apps.runs import live
 from apps.runs.actions.admission import Change, change_admission
 from orchestra.engine.context import Postponed
-from orchestra.errors import RateLimited
+from orchestra.errors import NodeFailure, RateLimited
 from orchestra.llm import limits as rules
 from orchestra.llm.client import Chunk, Finish, ModelClient, ModelRequest, ModelTarget
 from orchestra.llm.limits import Asking, Limits, Verdict
@@ -224,17 +224,21 @@ class AdmittedClient:
         ticket = await gate.enter(self.target, asking, may_lie_down=is_fresh, has_others=self.has_others)
         context.has_called = True
         tokens: int | None = None
+        span = telemetry.call_span(self.target)
         try:
             async with aclosing(self.client.stream(request)) as chunks:  # type: ignore[type-var]  # clients yield from generators
                 async for chunk in chunks:
                     if isinstance(chunk, Finish):
                         tokens = chunk.input_tokens + chunk.output_tokens
+                        telemetry.note_answer(span, chunk)
                     yield chunk
-        except RateLimited as error:
-            if error.retry_after:
+        except NodeFailure as error:
+            span.fail(error.code)
+            if isinstance(error, RateLimited) and error.retry_after:
                 gate.pause(self.target, error.retry_after)
             raise
         finally:
+            span.end()
             gate.leave(ticket, tokens)
 
 

@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 from apps.runs.actions.operations import Dispatch, Head
 from orchestra.celery import FEED, JOIN, RUN_SEGMENT, BrokerAway, app, wire_priority
 from orchestra.engine.plan import Tree, split_path
+from orchestra.tracing import headers_of
 from workers import telemetry
 
 FEED_FROM = 16
@@ -140,5 +141,7 @@ def _join(dispatch: Dispatch) -> Signature:
 def _signature(name: str, to: str, dispatch: Dispatch, own: int | None = None, **arguments: Any) -> Signature:
     """Return a message; its priority is the node's `own`, else the run's, and more where that has waited long."""
     priority = max(dispatch.priority if own is None else own, dispatch.raised_to or 0)
-    options = {"queue": to, "priority": wire_priority(priority)}
+    options: dict[str, Any] = {"queue": to, "priority": wire_priority(priority)}
+    if dispatch.trace:
+        options["headers"] = headers_of(dispatch.trace)
     return app.signature(name, kwargs=arguments, immutable=True, options=options)

@@ -15,7 +15,7 @@ from celery.signals import (
 )
 from django.conf import settings
 
-from orchestra import env
+from orchestra import env, tracing
 from orchestra.tools import functions
 from workers import runtime
 from workers.lease import Lease
@@ -75,5 +75,6 @@ runtime.lease_with(take_lease)
 def stop(**_: Any) -> None:
     """End the runtime, which gives its lease up, so that nothing waits for it to run out."""
     runtime.close()
+    tracing.close()
     if "upkeep" in _state:
         _state.pop("upkeep").stop()

@@ -77,13 +77,27 @@ class Runtime:
         """Send out whatever of a run is queued."""
         await self.commit(Advance(run, raised_to))
 
-    async def run_segment(self, run: str, path: str, epoch: int, *, queue: str, follows: bool) -> None:
-        """Run a segment from the node run at `path` on, and whatever this process keeps of what becomes ready."""
-        with telemetry.SEGMENT_SECONDS.labels(queue).time():
+    async def run_segment(
+        self, run: str, path: str, epoch: int, *, queue: str, follows: bool, trace: str = ""
+    ) -> None:
+        """Run a segment from the node run at `path` on, and whatever this process keeps of what becomes ready.
+
+        `trace` is the traceparent that the message brought.
+        """
+        with telemetry.SEGMENT_SECONDS.labels(queue).time(), telemetry.segment_span(run, queue, trace):
             applied = await self.commit(Claim(run, path, epoch))
             await self._run_all(applied, queue, follows)
 
-    async def feed(self, run: str, queue: str, epoch: int, *, width: int, until: float | None = None) -> None:
+    async def feed(
+        self, run: str, queue: str, epoch: int, *, width: int, until: float | None = None, trace: str = ""
+    ) -> None:
+        """Feed in a span of its own, `trace` being the traceparent that the message brought."""
+        with telemetry.segment_span(run, queue, trace):
+            await self._feed(run, queue, epoch, width=width, until=until, trace=trace)
+
+    async def _feed(
+        self, run: str, queue: str, epoch: int, *, width: int, until: float | None, trace: str
+    ) -> None:
         """Take queued node runs of one queue, at most `width` at once, until none is left (or time is up).
 
         What ends within moments is taken in ever larger helpings, so that it does not cost a commit each.
@@ -106,7 +120,7 @@ class Runtime:
                 width = min(width * 2, most)
             if until is not None and time.monotonic() > until:
                 await asyncio.gather(*active)
-                self.sender.feed(run, queue, epoch, priority)
+                self.sender.feed(run, queue, epoch, priority, trace)
                 break
 
     def close(self) -> None:
@@ -177,8 +191,10 @@ class Runtime:
         has_edge = claimed.node.id in claimed.plan.handles_errors
         started = time.perf_counter()
         context.is_quick = is_quick
-        work = attempt(context, has_error_edge=has_edge, run=context.run_kind)
-        outcome = await work if is_quick else await self._as_task(claimed, context, work)
+        with telemetry.attempt_span(claimed) as span:
+            work = attempt(context, has_error_edge=has_edge, run=context.run_kind)
+            outcome = await work if is_quick else await self._as_task(claimed, context, work)
+            telemetry.note_end(span, outcome)
         seconds = time.perf_counter() - started
         telemetry.NODE_SECONDS.labels(claimed.node.kind).observe(seconds)
         if outcome is not None:

@@ -33,10 +33,10 @@ class Sender:
         """Ask for a run to be advanced."""
         self._waiting.put((run, partial(publish, ADVANCE, queue="control", priority=priority, run=run)))
 
-    def feed(self, run: str, source: str, epoch: int, priority: int) -> None:
+    def feed(self, run: str, source: str, epoch: int, priority: int, trace: str = "") -> None:
         """Send one more feeder for a run's queue."""
-        send = partial(publish, FEED, queue=source, priority=priority, run=run, source=source, epoch=epoch)
-        self._waiting.put((run, send))
+        ids = {"run": run, "source": source, "epoch": epoch}
+        self._waiting.put((run, partial(publish, FEED, queue=source, priority=priority, trace=trace, **ids)))
 
     def close(self, timeout: float = 5) -> None:
         """Send what is waiting and end the thread."""

@@ -1,13 +1,19 @@
-"""Metrics of the workers, in base units and with bounded labels."""
+"""Metrics of the workers, in base units and with bounded labels; their spans, and the ids in their logs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from prometheus_client import Counter, Gauge, Histogram
+from structlog.contextvars import bound_contextvars
 
+from apps.runs.actions.operations import Claimed
+from orchestra import tracing
 from orchestra.engine.outcome import Failed, Outcome
+from orchestra.llm.client import Finish, ModelTarget
+from orchestra.tracing import NODE, RUN, WORKFLOW, Span
 
 COMMIT_SECONDS = Histogram(
     "orchestra_commit_seconds",
@@ -53,3 +59,55 @@ def note_outcome(kind: str, outcome: Outcome) -> None:
     NODES.labels(kind, type(outcome).__name__.lower()).inc()
     if isinstance(outcome, Failed) and outcome.retry_after is not None:
         RETRIES.labels(kind, str(outcome.error.get("code", "unknown"))).inc()
+
+
+def segment_span(run: str, queue: str, trace: str) -> AbstractContextManager[Span]:
+    """Return the span of what one message brings, inside the trace that the message names."""
+    about = {RUN: run, "messaging.destination.name": queue}
+    return tracing.span(f"segment {queue}", about, kind="consumer", within=trace)
+
+
+@contextmanager
+def attempt_span(claimed: Claimed) -> Iterator[Span]:
+    """Have what is logged meanwhile name run, node and attempt; and note the attempt as a span."""
+    facts, node = claimed.facts, claimed.node
+    about: dict[str, str | int] = {
+        RUN: facts.run,
+        WORKFLOW: facts.workflow,
+        NODE: tracing.without_indexes(claimed.path),
+        "orchestra.node.kind": node.kind,
+        "orchestra.node.attempt": claimed.attempt,
+    }
+    with (
+        bound_contextvars(run=facts.run, node=claimed.path, attempt=claimed.attempt),
+        tracing.span(f"node {node.kind}", about) as span,
+    ):
+        yield span
+
+
+def note_end(span: Span, outcome: Outcome | None) -> None:
+    """Note in its span how an attempt ended; None: it was stopped."""
+    span.note({"orchestra.outcome": "stopped" if outcome is None else type(outcome).__name__.lower()})
+    if isinstance(outcome, Failed):
+        span.fail(str(outcome.error.get("code", "unknown")))
+
+
+def call_span(target: ModelTarget) -> Span:
+    """Begin the span of one call of a model; names as OpenTelemetry's conventions for generative AI have them."""
+    about = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": target.model,
+        "orchestra.connection": target.connection,
+    }
+    return tracing.begin(f"chat {target.model}", about, kind="client")
+
+
+def note_answer(span: Span, finish: Finish) -> None:
+    """Note what an answer has taken."""
+    span.note(
+        {
+            "gen_ai.usage.input_tokens": finish.input_tokens,
+            "gen_ai.usage.output_tokens": finish.output_tokens,
+            "gen_ai.response.finish_reasons": finish.reason,
+        }
+    )

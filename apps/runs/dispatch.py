@@ -35,7 +35,8 @@ def send_start(run: Run, plan: Plan) -> bool:
     node = plan.nodes[plan.starts[0]]
     queue = plan.segments[node.segment].queue
     priority = run.priority if node.priority is None else node.priority
-    return _send(RUN_SEGMENT, queue, priority, run=str(run.pk), path=node.id, epoch=run.epoch)
+    key, trace = str(run.pk), run.trace
+    return _send(RUN_SEGMENT, queue, priority, run=key, trace=trace, path=node.id, epoch=run.epoch)
 
 
 def send_advance(run: str, priority: int) -> bool:
@@ -48,9 +49,9 @@ def send_raised(run: str, priority: int) -> bool:
     return _send(ADVANCE, "control", priority, run=run, raised_to=priority)
 
 
-def _send(task: str, queue: str, priority: int, *, run: str, **arguments: object) -> bool:
+def _send(task: str, queue: str, priority: int, *, run: str, trace: str = "", **arguments: object) -> bool:
     try:
-        publish(task, queue=queue, priority=priority, run=run, **arguments)
+        publish(task, queue=queue, priority=priority, trace=trace, run=run, **arguments)
     except BrokerAway as error:
         log.warning("broker_away", run=run, error=str(error))
         return False

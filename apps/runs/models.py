@@ -102,6 +102,8 @@ class Run(models.Model):
     parent = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="children", verbose_name=_("parent")
     )
+    trace = models.CharField(max_length=55, blank=True)
+    """W3C traceparent that its spans belong under."""
     parent_path = models.CharField(max_length=400, blank=True)
     """Path of the parent's node that started this run."""
     depth = models.PositiveSmallIntegerField(default=0)

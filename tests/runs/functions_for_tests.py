@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
+from structlog.contextvars import merge_contextvars
+
 from apps.runs.models import NodeRun
 from orchestra.errors import ToolFailed, ToolUnavailable
+from orchestra.logs import add_trace
 from orchestra.tools.functions import function
 
 calls: Counter[str] = Counter()
@@ -43,6 +46,12 @@ def fails_on(value: int, bad: list[int]) -> int:
     if value in bad:
         raise ToolFailed(f"{value} is bad.")
     return value
+
+
+@function("test_ids")
+def ids() -> dict[str, object]:
+    """Return what a log entry written here would name."""
+    return dict(add_trace(None, "", merge_contextvars(None, "", {})))
 
 
 @function("test_gate")

@@ -251,7 +251,8 @@ def _answer(state: RunState | None, draft: _Draft, claims: Mapping[tuple[str, st
     dispatch = None
     if draft.heads and state.is_open:
         heads = tuple(Head(row.path, row.queue) for row in draft.heads)
-        dispatch = Dispatch(run.id, run.epoch, run.priority, state.facts.plan, heads, draft.raised_to)
+        facts, raised_to = state.facts, draft.raised_to
+        dispatch = Dispatch(run.id, run.epoch, run.priority, facts.plan, heads, raised_to, facts.trace)
     claimed = tuple(claims[run.id, row.path] for row in draft.claimed)
     has_ended = run.finished_at is not None and bool(state.facts.parent)
     parent = (state.facts.parent, run.priority) if has_ended else None

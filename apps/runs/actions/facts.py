@@ -23,7 +23,7 @@ CACHED_RUNS = 20_000
 
 _COLUMNS = (
     "run.id, run.team_id, workflow.slug, run.number, run.version_id, run.priority, run.created_at,"
-    " run.started_by_id, run.parent_id, team.slug, run.input, workflow.max_runs, run.origin"
+    " run.started_by_id, run.parent_id, team.slug, run.input, workflow.max_runs, run.origin, run.trace"
 )
 _FROM = (
     "runs_run run JOIN workflows_workflow workflow ON workflow.id = run.workflow_id"
@@ -70,6 +70,7 @@ def _facts(
     given: Any,
     max_runs: int | None,
     origin: str,
+    trace: str,
 ) -> Facts:
     return Facts(
         run=run,
@@ -86,6 +87,7 @@ def _facts(
         team_name=team_name,
         is_limited=max_runs is not None,
         is_interactive=origin == Origin.PORTAL or priority >= PriorityLevel.HIGH,
+        trace=trace,
     )
 
 

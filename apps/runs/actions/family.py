@@ -59,6 +59,7 @@ def start_child(
         depth=parent.depth + 1,
         is_part=is_part,
         is_awaited=True,
+        trace=facts.trace,
     )
     try:
         return begin_run(run, plan, is_sent=False)

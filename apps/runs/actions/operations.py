@@ -112,6 +112,8 @@ class Facts:
     """Its workflow lets only some runs be under way at once: its end makes room."""
     is_interactive: bool = False
     """Somebody waits for it in person, or it is urgent: at limits it goes before batches."""
+    trace: str = ""
+    """Traceparent that its spans belong under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,7 @@ class Dispatch:
     plan: Plan
     heads: tuple[Head, ...]
     raised_to: int | None = None
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

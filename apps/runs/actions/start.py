@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import structlog
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -21,10 +22,13 @@ from apps.runs.events import EventLog, Label
 from apps.runs.models import Origin, PriorityLevel, Run
 from apps.runs.rows import NodeRow, RunRow
 from apps.workflows.models import Workflow, WorkflowVersion
+from orchestra import tracing
 from orchestra.engine.inputs import complete_input
 from orchestra.engine.plan import ITEM, Plan
 from orchestra.engine.status import FINAL_NODE, EventType, NodeStatus, RunStatus
 from orchestra.errors import Conflict, InvalidInput, Problem
+
+log = structlog.get_logger(__name__)
 
 RUN_INSERTED = tuple(field.attname for field in Run._meta.concrete_fields)
 
@@ -69,7 +73,9 @@ def start_run(
         dedup_key=dedup_key,
         started_by=by,
     )
-    return begin_run(run, plan, dedup_seconds=dedup_seconds)
+    begun = begin_run(run, plan, dedup_seconds=dedup_seconds)
+    log.info("run_accepted", run=str(begun.pk), workflow=workflow.slug, number=begun.number)
+    return begun
 
 
 def begin_run(run: Run, plan: Plan, *, dedup_seconds: float = 0, is_sent: bool = True) -> Run:
@@ -107,7 +113,14 @@ def _insert(run: Run, plan: Plan, *, is_sent: bool) -> Run:
 
 
 def write_run(run: Run, plan: Plan, opened: Sequence[NodeRow], log: EventLog, **said: Any) -> None:
-    """Write a run with its node runs and first event; `said` goes into that."""
+    """Write a run with its node runs and first event; `said` goes into that. Its spans will stand under this one."""
+    about = {tracing.RUN: str(run.pk), tracing.WORKFLOW: run.workflow.slug}
+    with tracing.span("start run", about, within=run.trace):
+        run.trace = tracing.carrier()
+        _write(run, plan, opened, log, **said)
+
+
+def _write(run: Run, plan: Plan, opened: Sequence[NodeRow], log: EventLog, **said: Any) -> None:
     counted = [row for row in opened if row.node != ITEM]
     run.nodes_total = len(counted)
     run.nodes_done = sum(row.status in FINAL_NODE for row in counted)

@@ -99,7 +99,7 @@ class World:
         with self.loop.outside(), transaction.atomic():
             return commit(operations, worker=worker, book=book, doubt=doubt)
 
-    def publish(self, name: str, *, queue: str, priority: int = 1, **arguments: Any) -> None:
+    def publish(self, name: str, *, queue: str, priority: int = 1, trace: str = "", **arguments: Any) -> None:
         self.chance.crash_at("before a hint")
         self.broker.put(name, queue, arguments)
 
