@@ -90,7 +90,7 @@ class SimulatedSender:
     def send(self, dispatch: Dispatch) -> None:
         self.process.later(self.world.chance.random.uniform(0.0, 0.005), self._send, dispatch)
 
-    def feed(self, run: str, source: str, epoch: int, _priority: int) -> None:
+    def feed(self, run: str, source: str, epoch: int, _priority: int, _trace: str = "") -> None:
         arguments = {"run": run, "source": source, "epoch": epoch}
         self.process.later(0.001, self._try, lambda: self.world.broker.put(FEED, source, arguments))
 
