@@ -94,11 +94,14 @@ def _count(key: str, seconds: int) -> int:
 
 
 def _increment(cache: BaseCache, key: str, seconds: int) -> int:
-    if cache.add(key, 1, seconds):
-        return 1
     try:
         return cache.incr(key)
-    except ValueError:  # it expired between the two calls
+    except ValueError:  # the first of its window
+        if cache.add(key, 1, seconds):
+            return 1
+    try:
+        return cache.incr(key)
+    except ValueError:  # it expired between the calls
         cache.set(key, 1, seconds)
         return 1
 

@@ -15,6 +15,7 @@ django = get_asgi_application()
 from channels.routing import ProtocolTypeRouter  # noqa: E402  (needs Django's apps)
 
 from apps.runs.routing import Sockets, StreamsBeside  # noqa: E402  (needs Django's apps)
+from orchestra.handler import ThreadHandler  # noqa: E402  (needs Django's settings)
 
 if "daphne.http_protocol" in sys.modules:
     from orchestra.body_limit import limit_bodies
@@ -28,6 +29,17 @@ ALIVE_HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 ]
+
+
+class WithFlower:
+    """Gives the pages of Flower, which stream from the loop, to Django's own handler, and the others to threads."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        chosen: Any = django if scope["path"].startswith("/flower/") else self._application
+        await chosen(scope, receive, send)
 
 
 class WithProbe:
@@ -55,5 +67,9 @@ async def lifespan(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
 
 
 application = ProtocolTypeRouter(
-    {"http": WithProbe(StreamsBeside(django)), "websocket": Sockets(), "lifespan": lifespan}
+    {
+        "http": WithProbe(StreamsBeside(WithFlower(ThreadHandler()))),
+        "websocket": Sockets(),
+        "lifespan": lifespan,
+    }
 )

@@ -75,9 +75,9 @@ class User(AbstractUser):
             self._roles = {m.team_id: Role(m.role) for m in self.memberships.all()}
         return self._roles
 
-    def limit_to(self, team_id: UUID) -> None:
-        """Act in one team only, as a request signed with that team's API key does."""
-        self._roles = {team: role for team, role in self.roles.items() if team == team_id}
+    def limit_to(self, team_id: UUID, role: Role) -> None:
+        """Act in one team only, as a request signed with that team's API key does; `role` is the user's there."""
+        self._roles = {team_id: role}
 
     def can(self, role: Role, team_id: UUID) -> bool:
         """Say whether this user has at least `role` in a team."""

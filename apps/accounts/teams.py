@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest
 from rest_framework.request import Request
 
-from apps.accounts.models import Team, User
+from apps.accounts.models import ApiKey, Team, User
 from orchestra.errors import NotPermitted
 
 SESSION_KEY = "team"
@@ -53,6 +53,9 @@ def choose_team(request: HttpRequest, slug: str) -> Team:
 
 def _find(request: HttpRequest, user: User) -> Team | None:
     named = request.GET.get("team") or request.headers.get("X-Team")
+    key = getattr(request, "auth", None)
+    if isinstance(key, ApiKey) and named in {None, "", key.team.slug}:
+        return key.team
     if named:
         return _named(user, named)
     mine = Team.objects.filter(memberships__user=user, pk__in=list(user.roles))

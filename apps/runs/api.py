@@ -34,7 +34,7 @@ from apps.runs.serializers import (
     RunSerializer,
     StartedRunSerializer,
 )
-from apps.workflows.api import find_workflow
+from apps.workflows.api import find_startable
 from apps.workflows.models import Workflow
 from orchestra.api import IDEMPOTENCY_KEY, TEAM, PagedView, StrictSerializer, checked, limit_of
 from orchestra.engine.plan import ITEM
@@ -102,7 +102,7 @@ class StartRunView(APIView):
     )
     def post(self, request: Request, slug: str) -> Response:
         wait = seconds_to_wait(request)
-        workflow = find_workflow(request, slug)
+        workflow = find_startable(request, slug)
         return settled(start(self, request, workflow, NewRunSerializer), wait)
 
 
@@ -126,7 +126,7 @@ class InstancesView(RunsView):
     def post(self, request: Request) -> Response:
         wait = seconds_to_wait(request)
         named = checked(NewInstanceSerializer, request.data)
-        workflow = find_workflow(request, named["workflow"])
+        workflow = find_startable(request, named["workflow"])
         return settled(start(self, request, workflow, NewInstanceSerializer), wait)
 
 

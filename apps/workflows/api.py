@@ -63,21 +63,36 @@ def workflows_of(request: Request) -> QuerySet[Workflow, Workflow]:
     return found.filter(team=active_team(request)).select_related("published", "created_by")
 
 
+READ_BY_STARTS = ("id", "team_id", "slug", "published_id", "max_runs", "archived_at")
+"""Columns that a start of a run looks at."""
+
+
 def find_workflow(request: Request, key: str) -> Workflow:
     """Return a workflow by its short name in the request's team, or by id in any team of the person.
 
     Raises Http404.
     """
+    return _only(_named(request, key).select_related("published", "created_by"))
+
+
+def find_startable(request: Request, key: str) -> Workflow:
+    """Return a workflow as `find_workflow` does, with what starting a run of it takes. Raises Http404."""
+    return _only(_named(request, key).only(*READ_BY_STARTS))
+
+
+def _named(request: Request, key: str) -> QuerySet[Workflow, Workflow]:
+    visible: QuerySet[Workflow, Workflow] = Workflow.objects.visible_to(person_of(request))
     try:
-        by_id = UUID(key)
+        return visible.filter(pk=UUID(key))
     except ValueError:
-        found = workflows_of(request).filter(slug=key).first()
-    else:
-        visible = Workflow.objects.visible_to(person_of(request)).select_related("published", "created_by")
-        found = visible.filter(pk=by_id).first()
-    if found is None:
+        return visible.filter(team=active_team(request), slug=key)
+
+
+def _only(found: QuerySet[Workflow, Workflow]) -> Workflow:
+    workflow = found.first()
+    if workflow is None:
         raise Http404
-    return found
+    return workflow
 
 
 class WorkflowsView(PagedView):

@@ -83,7 +83,7 @@ def test_limits_hold_per_process_while_the_cache_is_away(
 class Away:
     """A cache that cannot be reached."""
 
-    def add(self, *_: Any) -> bool:
+    def incr(self, *_: Any) -> int:
         raise RedisConnectionError("away")
 
 

@@ -55,16 +55,16 @@ def start_run(
     require(by, workflow.team_id, Role.OPERATOR)
     if workflow.archived_at is not None:
         raise Conflict("This workflow is archived; restore it before starting runs.")
-    version = version or workflow.published
-    if version is None:
+    version_id = version.pk if version is not None else workflow.published_id
+    if version_id is None:
         raise Conflict("This workflow has no published version yet; publish its draft first.")
     if priority not in PriorityLevel.values:
         raise InvalidInput(problems=[Problem("priority", "unknown", "Use 0 (low), 1, 2 or 3 (critical).")])
-    plan = plan_of(str(version.pk))
+    plan = plan_of(str(version_id))
     run = Run(
         team_id=workflow.team_id,
         workflow=workflow,
-        version=version,
+        version_id=version_id,
         number=0,
         priority=priority,
         origin=origin,
