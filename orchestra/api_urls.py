@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 
 from apps.agents import api as agents
 from apps.agents import api_remote as remote
+from apps.chat import api as chat
 from apps.portal import system
 from apps.runs import api as runs
 from apps.runs import api_approvals as approvals
@@ -83,6 +84,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("usage", usage.UsageView.as_view()),
     path("usage/calls", usage.CallsView.as_view()),
     path("hooks/<str:public_id>", hooks.HookView.as_view()),
+    path("conversations", chat.ConversationsView.as_view()),
+    path("conversations/<uuid:conversation_id>", chat.ConversationView.as_view()),
+    path("conversations/<uuid:conversation_id>/messages", chat.MessagesView.as_view()),
+    path(
+        "conversations/<uuid:conversation_id>/messages/<uuid:message_id>/regenerate",
+        chat.RegenerateView.as_view(),
+    ),
+    path("conversations/<uuid:conversation_id>/messages/<uuid:message_id>/edit", chat.EditView.as_view()),
+    path("conversations/<uuid:conversation_id>/stop", chat.StopView.as_view()),
+    path("conversations/<uuid:conversation_id>/share", chat.ShareView.as_view()),
     path("processes/definitions", workflows.DefinitionsView.as_view()),
     path("processes/instances", runs.InstancesView.as_view()),
     path("system/health", system.SystemHealthView.as_view()),

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "apps.usage",
     "apps.runs",
     "apps.triggers",
+    "apps.chat",
     "apps.portal",
     "workers",
 ]
@@ -265,6 +266,7 @@ ORCHESTRA_AGING_SECONDS = env.number("ORCHESTRA_AGING_SECONDS", 60, least=1)
 ORCHESTRA_RESCUE_SECONDS = env.number("ORCHESTRA_RESCUE_SECONDS", 15, least=1)
 ORCHESTRA_KEEP_RUNS_DAYS = env.number("ORCHESTRA_KEEP_RUNS_DAYS", 0)
 ORCHESTRA_KEEP_CALLS_DAYS = env.number("ORCHESTRA_KEEP_CALLS_DAYS", 400)
+ORCHESTRA_CHAT_TOKENS = env.number("ORCHESTRA_CHAT_TOKENS", 8000)
 ORCHESTRA_FUNCTIONS = env.words("ORCHESTRA_FUNCTIONS")
 ORCHESTRA_MCP_PROGRAMS = {
     entry.partition("=")[0].strip(): entry.partition("=")[2].strip()

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from apps.chat import urls as chat
 from apps.runs import urls as runs
 from apps.tools import urls as tools
 from apps.triggers import urls as triggers
@@ -33,6 +34,7 @@ urlpatterns = [
     path("inbox/", include((runs.inbox_urls, "inbox"))),
     path("runs/", include((runs.urlpatterns, "runs"))),
     path("tools/", include((tools.urlpatterns, "tools"))),
+    path("chat/", include((chat.urlpatterns, "chat"))),
     path("triggers/", include((triggers.urlpatterns, "triggers"))),
     path("usage/", include((usage.urlpatterns, "usage"))),
     path("forms/", include((triggers.form_urls, "forms"))),

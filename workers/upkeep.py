@@ -23,6 +23,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.accounts.actions import purge_expired
+from apps.chat.actions import follow_answers
 from apps.runs.actions import aging, cache, limits, places, retention
 from apps.runs.actions import upkeep as passes
 from apps.runs.actions.control import cancel_orphans
@@ -54,7 +55,7 @@ class Upkeep:
     def tick(self) -> None:
         """Make one round if this process leads. Never raises: the next round comes in a second."""
         if self._guarded(self._leads):
-            for part in (self._round, start_runs, signs.send_probes, purge_runs):
+            for part in (self._round, start_runs, follow_answers, signs.send_probes, purge_runs):
                 self._guarded(part)
 
     def _guarded(self, part: Callable[[], Any]) -> Any:

@@ -35,6 +35,7 @@ PLACES = (
     Place("portal:home", _("Home"), "home"),
     Place("workflows:list", _("Workflows"), "workflow"),
     Place("runs:list", _("Runs"), "run"),
+    Place("chat:list", _("Chat"), "chat"),
     Place("inbox:list", _("Inbox"), "mail"),
     Place("agents:list", _("Agents"), "agent"),
     Place("tools:list", _("Tools"), "kind-function"),
@@ -44,7 +45,7 @@ PLACES = (
     Place("team:members", _("Team"), "team"),
     Place("settings:profile", _("Settings"), "settings"),
 )
-TAB_BAR = (*PLACES[:4], Place("settings:profile", _("Me"), "user"))
+TAB_BAR = (PLACES[0], *PLACES[2:5], Place("settings:profile", _("Me"), "user"))
 BESIDE = tuple(place for place in PLACES if place.url_name not in {one.url_name for one in TAB_BAR})
 """What the tab bar of small screens has no room for; it stands under “Me”."""
 

@@ -226,6 +226,35 @@ def ensure_published(*, workflow: Workflow, by: User) -> WorkflowVersion:
 
 
 @transaction.atomic
+def ensure_own_workflow(
+    *, team: Team, slug: str, definition: Mapping[str, Any], tags: Sequence[str]
+) -> Workflow:
+    """Return the team's workflow of this short name, made and published by the product itself when there is none.
+
+    It is the team's from then on: what they publish there stays. Raises Conflict (archived, nothing published).
+    """
+    mine = Workflow.objects.filter(team=team, slug=slug).select_related("published")
+    found: Workflow | None = mine.first()
+    if found is None:
+        Team.objects.select_for_update().get(pk=team.pk)  # another may make it just now
+        found = mine.first()
+    if found is None:
+        draft = _read(team.pk, definition, None, fallback={})
+        if draft.plan is None:
+            raise InvalidWorkflow(problems=draft.problems)
+        fields = _draft_fields(draft) | {
+            "tags": list(tags),
+            "description": str(definition.get("description", "")),
+        }
+        found = _insert(team=team, name=str(definition["name"]), slug=slug, fields=fields)
+        found.published = _freeze(found, draft, draft.plan, number=1, note="", by=None)
+        found.save(update_fields=["published"])
+    if found.archived_at is not None or found.published is None:
+        raise Conflict(_("The workflow “%(slug)s” is archived or has no version.") % {"slug": slug})
+    return found
+
+
+@transaction.atomic
 def duplicate_workflow(*, workflow: Workflow, name: str = "", by: User) -> Workflow:
     """Make a new workflow whose draft is this one's, problems included. Raises NotPermitted."""
     require(by, workflow.team_id, Role.EDITOR)
@@ -320,7 +349,7 @@ def _insert(*, team: Team, name: str, slug: str | None, fields: Mapping[str, Any
 
 
 def _freeze(
-    workflow: Workflow, source: Draft, plan: Plan, *, number: int, note: str, by: User
+    workflow: Workflow, source: Draft, plan: Plan, *, number: int, note: str, by: User | None
 ) -> WorkflowVersion:
     return WorkflowVersion.objects.create(
         workflow=workflow,

@@ -19,6 +19,7 @@ from apps.accounts import actions, tokens
 from apps.accounts.models import IdempotencyKey, Role, Team, User
 from apps.agents.actions import create_agent_token, register_agent
 from apps.agents.models import Agent, Connection
+from apps.chat.models import Conversation, Message
 from apps.runs.models import (
     Admission,
     Approval,
@@ -72,6 +73,7 @@ def make_questions(run: Run) -> None:
     approval = Approval.objects.create(team=run.team, run=run, path="sign_off", title="Publish?")
     Vote.objects.create(approval=approval, by=run.started_by, decision="approved")
     Signal.objects.create(run=run, name="go", payload={"x": 1})
+    make_conversation(run)
     make_spending(run)
 
 
@@ -79,6 +81,12 @@ def make_spending(run: Run) -> None:
     """Have the run pay for a call of a model."""
     user = run.started_by
     ModelCall.objects.create(team=run.team, at=timezone.now(), run=run.pk, number=1, model="m", user=user)
+
+
+def make_conversation(run: Run) -> None:
+    """Have somebody say something that is nobody else's business."""
+    talk = Conversation.objects.create(team=run.team, owner=run.started_by, title=CANARY)
+    Message.objects.create(conversation=talk, author="user", status="sent", text=CANARY, run=run)
 
 
 def make_machinery() -> None:

@@ -19,7 +19,7 @@ from django.utils import translation
 from apps.accounts.models import Role, Team, User
 from apps.runs.models import Run
 
-PRODUCT = ("accounts", "agents", "workflows", "runs", "usage", "triggers")
+PRODUCT = ("accounts", "agents", "workflows", "runs", "usage", "triggers", "chat")
 
 
 def registered() -> list[Any]:

@@ -47,6 +47,8 @@ def things(api: APIClient, workflow: Workflow, team: Team, editor: User) -> dict
     agent = api.post("/api/v1/agents", {"name": "Writer", "connection": "sim"}, format="json").json()
     schedule = {"name": "t", "kind": "schedule", "workflow": "greeting", "settings": {"cron": "0 * * * *"}}
     trigger = api.post("/api/v1/triggers", schedule, format="json").json()
+    talk = api.post("/api/v1/conversations", {}, format="json").json()
+    said = api.post(f"/api/v1/conversations/{talk['id']}/messages", {"text": "Hi"}, format="json").json()
     key, _ = create_api_key(user=editor, team=team, name="key", scopes=["read"], expires_at=None)
     invitation = Invitation.objects.create(
         team=team, token_hash="x", created_by=editor, expires_at=timezone.now() + timedelta(days=1)
@@ -72,6 +74,8 @@ def things(api: APIClient, workflow: Workflow, team: Team, editor: User) -> dict
         "invitation_id": str(invitation.pk),
         "session_id": "1",
         "trigger_id": trigger["id"],
+        "conversation_id": talk["id"],
+        "message_id": said["message"]["id"],
     }
 
 
@@ -187,6 +191,9 @@ READS = [
     "/api/v1/triggers/{trigger_id}",
     "/api/v1/triggers/{trigger_id}/firings",
     "/api/v1/triggers/upcoming?cron=0+*+*+*+*",
+    "/api/v1/conversations",
+    "/api/v1/conversations/{conversation_id}",
+    "/api/v1/conversations/{conversation_id}/messages",
     "/api/v1/me",
     "/api/v1/teams",
     "/api/v1/tokens",

@@ -27,6 +27,7 @@ PAGES = {
     "run-list": "/runs/{run}/?tab=list",
     "run-node": "/runs/{run}/nodes/compose/",
     "inbox": "/inbox/",
+    "chat": "/chat/",
     "agents": "/agents/",
     "agent-new": "/agents/new/",
     "tools": "/tools/",

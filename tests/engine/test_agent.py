@@ -260,3 +260,24 @@ def test_what_is_wrong_with_tools_and_agents_is_found_when_they_are_saved(
     problems = find_problems({"orchestra": 1, "nodes": {"a": node}}, functions=functions.schemas())
 
     assert [(problem.path, problem.code) for problem in problems] == [(f"nodes.a.{found[0]}", found[1])]
+
+
+async def test_the_conversation_before_the_task_is_told_first() -> None:
+    before = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    given = working(settings={"messages": before, "system": "Be kind"})
+
+    outcome = await attempt(given)
+
+    assert isinstance(outcome, Done)
+    told = given.model.requests[0].messages
+    assert [(one.role, one.content) for one in told] == [
+        ("system", "You are brief.\n\nBe kind"), ("user", "Hi"), ("assistant", "Hello"), ("user", "Count"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("before", ["{{ 'text' }}", "{{ [1] }}", "{{ [{'role': 'tool', 'content': 'x'}] }}"])
+async def test_what_is_no_conversation_fails_the_node(before: str) -> None:
+    outcome = await attempt(working(settings={"messages": before}))
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error["code"] == "expression_error"

@@ -24,6 +24,7 @@ MORE_PAGES = (
     "/runs/",
     "/usage/",
     "/usage/?by=user&of=tokens&model=",
+    "/chat/",
     "/workflows/",
     "/workflows/new/",
     "/triggers/",

@@ -4,7 +4,7 @@ Workers and actions import from here. The reading side (hub, streams) lives in t
 modules and is imported by the web process only.
 """
 
-from apps.runs.live.publish import broadcast, listen_for_workers, tell_workers
+from apps.runs.live.publish import broadcast, listen_for_workers, tell_workers, texts_so_far
 from apps.runs.live.texts import TextStreams
 
-__all__ = ["TextStreams", "broadcast", "listen_for_workers", "tell_workers"]
+__all__ = ["TextStreams", "broadcast", "listen_for_workers", "tell_workers", "texts_so_far"]

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from apps.runs.live.in_process import InProcess
 from apps.runs.live.over_redis import OverRedis
-from apps.runs.live.wire import Piece, TextKey
+from apps.runs.live.wire import KeptText, Piece, TextKey
 
 
 class Driver(Protocol):
@@ -25,6 +25,9 @@ class Driver(Protocol):
 
     def forget_texts(self, keys: Sequence[TextKey]) -> None:
         """Drop kept texts."""
+
+    def texts(self, run_id: str) -> Sequence[KeptText]:
+        """Return the texts so far that are kept of a run."""
 
     def tell_workers(self, message: bytes) -> None:
         """Send a message to every worker."""

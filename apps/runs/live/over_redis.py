@@ -85,6 +85,13 @@ class OverRedis:
             commands.append(("SREM", self.names.texts(key.run_id), field_of(key)))
         self._send(commands)
 
+    def texts(self, run_id: str) -> list[KeptText]:
+        fields = sorted(self._send([("SMEMBERS", self.names.texts(run_id))])[0])
+        keys = [key_of(run_id, field) for field in fields]
+        found = self._send([("LRANGE", self.names.text(key), 0, -1) for key in keys])
+        kept = [kept_text(key, entries) for key, entries in zip(keys, found, strict=True)]
+        return [text for text in kept if text.index]
+
     def tell_workers(self, message: bytes) -> None:
         self._send([("PUBLISH", self.names.control, message)])
 

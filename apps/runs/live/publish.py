@@ -50,6 +50,19 @@ def broadcast(frames: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         complaints.say(error)
 
 
+def texts_so_far(run_id: str) -> dict[str, str]:
+    """Return what the node runs of a run have written until now, by path. Never raises: it may be nothing.
+
+    Texts are kept while they are written and for half a minute after.
+    """
+    try:
+        kept = sorted(driver().texts(run_id), key=lambda text: text.key.attempt)
+    except Exception as error:
+        complaints.say(error)
+        return {}
+    return {text.key.path: text.text for text in kept}
+
+
 def tell_workers(message: Mapping[str, Any]) -> None:
     """Send a message, such as `{"cancel": run_id}`, to every worker. Never raises: the rows say it too."""
     try:

@@ -15,7 +15,15 @@ from orchestra.engine.nodes import llm
 from orchestra.engine.nodes.base import Kind, Settings, Spent, expression_or, object_schema, text_field
 from orchestra.engine.nodes.tool import call_tool
 from orchestra.engine.outcome import Done, Outcome, Usage, usage_of
-from orchestra.errors import CostLimit, NodeFailure, Problem, StepLimit, TimeLimit, ToolFailed
+from orchestra.errors import (
+    CostLimit,
+    ExpressionError,
+    NodeFailure,
+    Problem,
+    StepLimit,
+    TimeLimit,
+    ToolFailed,
+)
 from orchestra.llm.answer import ask
 from orchestra.llm.client import Answer, Message, ModelRequest, ModelTarget, ToolCall, ToolSpec
 from orchestra.tools.tool import Tool, wire_name
@@ -36,6 +44,14 @@ _OF_LLM = ("agent", "connection", "model", "system", "temperature", "max_tokens"
 SCHEMA = object_schema(
     {
         "task": text_field("Task", format="textarea"),
+        "messages": expression_or(
+            {
+                "type": "array",
+                "title": "Messages",
+                "description": "The conversation before the task: objects with `role` (user, assistant) and `content`.",
+                "items": llm.SCHEMA["properties"]["messages"]["items"],
+            }
+        ),
         "tools": {
             "type": "array",
             "title": "Tools",
@@ -224,9 +240,19 @@ class _Work:
 
 
 def _opening(settings: Settings) -> tuple[Message, ...]:
-    task = Message("user", text_of(settings["task"]))
+    said = (*_before(settings.get("messages")), Message("user", text_of(settings["task"])))
     system = text_of(settings.get("system"))
-    return (Message("system", system), task) if system else (task,)
+    return (Message("system", system), *said) if system else said
+
+
+def _before(turns: Any) -> tuple[Message, ...]:
+    """Return the conversation before the task. Raises ExpressionError for what is none."""
+    if not isinstance(turns, list | None):
+        raise ExpressionError("`messages` is not a list of messages.")
+    for turn in turns or ():
+        if not isinstance(turn, Mapping) or turn.get("role") not in llm.ROLES or "content" not in turn:
+            raise ExpressionError(f"A message has a `role` ({', '.join(llm.ROLES)}) and a `content`.")
+    return tuple(Message(turn["role"], text_of(turn["content"])) for turn in turns or ())
 
 
 def _with_own_limits(settings: Settings, options: Mapping[str, Any]) -> Settings:

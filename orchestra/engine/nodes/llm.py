@@ -14,7 +14,7 @@ from orchestra.errors import ModelTimeout, Problem
 from orchestra.llm.answer import ask
 from orchestra.llm.client import Answer, Message, ModelRequest
 
-_ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant")
 _TARGET = object_schema(
     {
         "agent": text_field("Agent"),
@@ -46,7 +46,7 @@ SCHEMA = object_schema(
             "minItems": 1,
             "items": object_schema(
                 {
-                    "role": {"enum": list(_ROLES), "title": "Role"},
+                    "role": {"enum": list(ROLES), "title": "Role"},
                     "content": text_field("Content", format="textarea"),
                 },
                 ("role", "content"),

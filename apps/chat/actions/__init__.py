@@ -1,0 +1,25 @@
+"""The writes of this app: conversations are begun, carried on, forked, shared and deleted; answers are taken in."""
+
+from apps.chat.actions.answers import follow_answers, settle_answer
+from apps.chat.actions.conversations import (
+    change_conversation,
+    delete_conversation,
+    share_conversation,
+    start_conversation,
+    unshare_conversation,
+)
+from apps.chat.actions.messages import edit_message, regenerate_answer, send_message, stop_answer
+
+__all__ = [
+    "change_conversation",
+    "delete_conversation",
+    "edit_message",
+    "follow_answers",
+    "regenerate_answer",
+    "send_message",
+    "settle_answer",
+    "share_conversation",
+    "start_conversation",
+    "stop_answer",
+    "unshare_conversation",
+]

@@ -1,0 +1,1 @@
+"""Pages of the chat: what is shown, and what is done from there."""
