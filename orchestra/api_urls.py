@@ -58,6 +58,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("approvals/<uuid:approval_id>/decide", approvals.DecideView.as_view()),
     path("connections", agents.ConnectionsView.as_view()),
     path("connections/<uuid:connection_id>", agents.ConnectionView.as_view()),
+    path("connections/<uuid:connection_id>/breaker", agents.BreakerChangesView.as_view()),
+    path("connections/<uuid:connection_id>/breaker/close", agents.BreakerCloseView.as_view()),
     path("connections/<uuid:connection_id>/test", agents.ConnectionTestView.as_view()),
     path("agents", agents.AgentsView.as_view()),
     path("agents/register", remote.RegisterView.as_view()),

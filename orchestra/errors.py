@@ -129,6 +129,17 @@ class ModelUnavailable(Transient):
     hint = "Check the connection's base URL and the provider's status; the node is tried again by its retry policy."
 
 
+class BreakerOpen(ModelUnavailable):
+    """Too many calls to this connection have failed; it is left alone for a moment."""
+
+    code = "breaker_open"
+    hint = "The connection's page says which failure opened its circuit breaker, and when it is tried again."
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class ModelTimeout(Transient):
     """The model did not answer in time."""
 

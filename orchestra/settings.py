@@ -323,6 +323,7 @@ SPECTACULAR_SETTINGS = {
         "AgentState": "apps.agents.standing.AgentState",
         "Decision": "apps.runs.models.DECISION_CHOICES",
         "EffectDecision": "apps.runs.ledger.Decision",
+        "BreakerState": "apps.agents.models.BreakerState",
     },
 }
 

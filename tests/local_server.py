@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -41,6 +42,28 @@ async def serving(app: web.Application | Handler, host: str = "127.0.0.1") -> As
         yield Server(host, runner.addresses[0][1])
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def serving_beside(app: web.Application | Handler) -> Iterator[Server]:
+    """Serve beside synchronous code: the server has its own loop and thread."""
+    ready: list[Server] = []
+    started, stop = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        async with serving(app) as server:
+            ready.append(server)
+            started.set()
+            await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    try:
+        assert started.wait(10)
+        yield ready[0]
+    finally:
+        stop.set()
+        thread.join(10)
 
 
 @asynccontextmanager

@@ -12,9 +12,8 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,15 +26,14 @@ from redis.exceptions import RedisError
 from apps.runs import live
 from apps.runs.actions.admission import Change, change_admission
 from orchestra.engine.context import Postponed
-from orchestra.errors import NodeFailure, RateLimited
+from orchestra.errors import RateLimited
 from orchestra.llm import limits as rules
-from orchestra.llm.client import Chunk, Finish, ModelClient, ModelRequest, ModelTarget
+from orchestra.llm.client import ModelRequest, ModelTarget
 from orchestra.llm.limits import Asking, Limits, Verdict
 from orchestra.llm.tokens import count_tokens
 from workers import telemetry
 
 if TYPE_CHECKING:
-    from workers.context import WorkerContext
     from workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -200,55 +198,6 @@ class Gate:
         task = self.runtime.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class AdmittedClient:
-    """A client whose every call goes through the gate."""
-
-    def __init__(self, target: ModelTarget, context: WorkerContext, *, has_others: bool) -> None:
-        self.target = target
-        self.has_others = has_others
-        self.client: ModelClient = target.client
-        self.context = context
-
-    async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk]:
-        """Yield the client's chunks once the call may begin. Raises Postponed, and what the client raises."""
-        context, gate = self.context, self.context.runtime.gate
-        asking = Asking(
-            holder=context.runtime.name,
-            team=context.claimed.facts.team,
-            is_interactive=context.claimed.facts.is_interactive,
-            tokens=estimate(request) if self.target.limits.tokens else 0,
-        )
-        is_fresh = not context.has_called and not context.node.effect
-        ticket = await gate.enter(self.target, asking, may_lie_down=is_fresh, has_others=self.has_others)
-        context.has_called = True
-        tokens: int | None = None
-        span = telemetry.call_span(self.target)
-        try:
-            async with aclosing(self.client.stream(request)) as chunks:  # type: ignore[type-var]  # clients yield from generators
-                async for chunk in chunks:
-                    if isinstance(chunk, Finish):
-                        tokens = chunk.input_tokens + chunk.output_tokens
-                        telemetry.note_answer(span, chunk)
-                    yield chunk
-        except NodeFailure as error:
-            span.fail(error.code)
-            if isinstance(error, RateLimited) and error.retry_after:
-                gate.pause(self.target, error.retry_after)
-            raise
-        finally:
-            span.end()
-            gate.leave(ticket, tokens)
-
-
-def admitted(targets: Sequence[ModelTarget], context: WorkerContext) -> list[ModelTarget]:
-    """Return targets whose calls go through the gate."""
-    last = len(targets) - 1
-    return [
-        replace(target, client=AdmittedClient(target, context, has_others=index < last))
-        for index, target in enumerate(targets)
-    ]
 
 
 def estimate(request: ModelRequest) -> int:

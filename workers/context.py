@@ -25,9 +25,10 @@ from orchestra.engine.scope import scope_for
 from orchestra.errors import CostLimit
 from orchestra.llm.client import ModelTarget
 from orchestra.llm.spending import Tally
+from orchestra.llm.trail import Trail
 from orchestra.tools import functions
 from orchestra.tools.tool import Tool
-from workers.admission import admitted
+from workers.calls import admitted
 from workers.care import run_with_care
 from workers.tooling import Tooling
 
@@ -73,6 +74,8 @@ class WorkerContext:
         self.has_text = False
         self.has_called = False
         """A model has been called, so the attempt cannot be begun again for nothing."""
+        self.trail = Trail()
+        """What the calls to models came to."""
         self.busy_seconds = 0.0
         """Processor time of the function called: what it costs however busy the machine is."""
         self._tooling = Tooling(self)

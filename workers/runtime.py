@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -23,12 +24,14 @@ from greenlet import getcurrent
 from apps.runs import live
 from apps.runs.actions.operations import Advance, Applied, Claim, Claimed, Feed, Operation
 from orchestra.engine.attempt import attempt
-from orchestra.engine.outcome import Failed, Outcome
+from orchestra.engine.outcome import Done, Failed, Outcome
 from orchestra.engine.plan import split_path
 from orchestra.ids import new_id
+from orchestra.llm.breaker import Circuit
 from orchestra.net import close_shared
 from workers import telemetry
 from workers.admission import Gate
+from workers.breakers import Breakers
 from workers.context import WorkerContext
 from workers.pace import Pace
 from workers.pool import LoopGreenlet, present
@@ -66,6 +69,7 @@ class Runtime:
         self.pace = Pace()
         self.texts = live.TextStreams()
         self.gate = Gate(self)
+        self.breakers = Breakers(self)
         self.slots = asyncio.Semaphore(settings.ORCHESTRA_LLM_SLOTS)
         self.running: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
         self._late: set[asyncio.Task[Any]] = set()
@@ -197,6 +201,8 @@ class Runtime:
             telemetry.note_end(span, outcome)
         seconds = time.perf_counter() - started
         telemetry.NODE_SECONDS.labels(claimed.node.kind).observe(seconds)
+        if isinstance(outcome, (Done, Failed)) and (calls := context.trail.as_json()):
+            outcome = replace(outcome, calls=calls)
         if outcome is not None:
             self.pace.note(claimed.facts.version, claimed.node, context.busy_seconds)
             telemetry.note_outcome(claimed.node.kind, outcome)
@@ -238,6 +244,9 @@ class Runtime:
             self.stop(run)
         if isinstance(account := message.get("pause"), str):
             self.loop.call_soon_threadsafe(self.gate.hear_pause, account, float(message["seconds"]))
+        if isinstance(connection := message.get("breaker"), str):
+            circuit = Circuit(str(message["state"]), (), int(message["until"]))
+            self.loop.call_soon_threadsafe(self.breakers.hear, connection, circuit)
 
     def stop(self, run: str) -> None:
         """Stop what this process runs for a run that has ended; from any thread."""

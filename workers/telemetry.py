@@ -40,6 +40,10 @@ LEASE_SECONDS = Histogram(
 )
 LEASES_MISSED = Counter("orchestra_lease_renewals_failed_total", "Renewals that the database refused")
 POSTPONED = Counter("orchestra_nodes_postponed_total", "Attempts that a limit kept from beginning", ["limit"])
+BREAKER_REFUSED = Counter("orchestra_breaker_refusals_total", "Calls that an open circuit breaker kept back")
+BREAKER_CHANGES = Counter(
+    "orchestra_breaker_changes_total", "Changes of circuit breakers that this process has seen", ["state"]
+)
 NODE_SECONDS = Histogram("orchestra_node_seconds", "Time of one attempt at a node", ["kind"])
 NODES = Counter("orchestra_nodes_total", "Attempts at nodes by outcome", ["kind", "outcome"])
 BUSY = Gauge("orchestra_attempts_running", "Attempts that workers are making", multiprocess_mode="livesum")

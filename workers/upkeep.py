@@ -23,6 +23,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.accounts.actions import purge_expired
+from apps.agents.actions import breakers
 from apps.chat.actions import follow_answers
 from apps.runs.actions import aging, cache, limits, places, retention
 from apps.runs.actions import upkeep as passes
@@ -139,6 +140,7 @@ def purge() -> None:
     cache.purge_results()
     purge_expired()
     triggers.purge_firings()
+    breakers.purge_changes()
     retention.purge_canvas_parts()
     roll_up(seconds=PURGE_SECONDS)
 

@@ -10,10 +10,19 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.accounts.rights import as_operator
-from apps.agents.actions import drain_agent, switch_agent, update_connection
-from apps.agents.models import Ability, Agent, AgentKind, AgentToken, Connection, Presence
+from apps.agents.actions import close_breaker, drain_agent, switch_agent, update_connection
+from apps.agents.models import (
+    Ability,
+    Agent,
+    AgentKind,
+    AgentToken,
+    Breaker,
+    BreakerChange,
+    Connection,
+    Presence,
+)
 from apps.agents.standing import state_of
-from orchestra.admin import ProductAdmin, ReadOnly, act_on_each, pretty_json
+from orchestra.admin import BigTableAdmin, ProductAdmin, ReadOnly, act_on_each, pretty_json
 
 
 @admin.register(Connection)
@@ -63,6 +72,48 @@ class ConnectionAdmin(ReadOnly, ProductAdmin):
             lambda row: update_connection(connection=row, by=by, is_enabled=is_enabled),
             _("Enabled") if is_enabled else _("Disabled"),
         )
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnly, ProductAdmin):
+    """Circuit breakers that have seen a failure."""
+
+    list_display = ["connection", "team", "state", "until", "reason", "changed_at"]
+    list_filter = ["state"]
+    list_select_related = ["connection__team"]
+    search_fields = ["connection__name", "connection__slug", "connection__team__name"]
+    actions = ["close"]
+    fields = ["connection", "state", "until", "reason", "shown_counts", "changed_at"]
+
+    @admin.display(description=_("team"))
+    def team(self, breaker: Breaker) -> str:
+        return str(breaker.connection.team)
+
+    @admin.display(description=_("calls of the last minute"))
+    def shown_counts(self, breaker: Breaker) -> SafeString:
+        return pretty_json(breaker.counts)
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_active and request.user.is_superuser
+
+    @admin.action(description=_("Close"), permissions=["switch"])
+    def close(self, request: HttpRequest, rows: QuerySet[Breaker]) -> None:
+        assert isinstance(request.user, User)  # noqa: S101  (narrows the type)
+        by = as_operator(request.user)
+        act_on_each(
+            self, request, rows, lambda row: close_breaker(connection=row.connection, by=by), _("Closed")
+        )
+
+
+@admin.register(BreakerChange)
+class BreakerChangeAdmin(ReadOnly, BigTableAdmin):
+    """What happened to circuit breakers, and who closed one by hand."""
+
+    list_display = ["at", "connection", "before", "after", "reason", "by"]
+    list_filter = ["after"]
+    list_select_related = ["connection"]
+    search_fields = ["=connection__slug"]
+    fields = ["connection", "before", "after", "reason", "by", "at"]
 
 
 @admin.register(Agent)

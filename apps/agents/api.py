@@ -23,6 +23,7 @@ from apps.agents.models import Agent, Connection
 from apps.agents.serializers import (
     AgentChangesSerializer,
     AgentSerializer,
+    BreakerChangeSerializer,
     ConnectionChangesSerializer,
     ConnectionSerializer,
     ConnectionTestSerializer,
@@ -47,7 +48,10 @@ SEARCH = OpenApiParameter("q", str, description="Part of the name or the short n
 def find_connection(request: Request, connection_id: UUID) -> Connection:
     """Return a connection of any team of the person. Raises Http404."""
     found: Connection | None = (
-        Connection.objects.visible_to(person_of(request)).filter(pk=connection_id).first()
+        Connection.objects.visible_to(person_of(request))
+        .select_related("breaker")
+        .filter(pk=connection_id)
+        .first()
     )
     if found is None:
         raise Http404
@@ -85,9 +89,8 @@ class ConnectionsView(PagedView):
         responses=ConnectionSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        return self.page(
-            named(Connection.objects.visible_to(person_of(request)), request), ConnectionSerializer
-        )
+        visible = Connection.objects.visible_to(person_of(request)).select_related("breaker")
+        return self.page(named(visible, request), ConnectionSerializer)
 
     @extend_schema(
         operation_id="connections_create",
@@ -143,6 +146,25 @@ class ConnectionTestView(APIView):
         connection = find_connection(request, connection_id)
         result = actions.test_connection(connection=connection, by=person_of(request))
         return Response(ConnectionTestSerializer(asdict(result)).data)
+
+
+class BreakerChangesView(PagedView):
+    """What happened to a connection's circuit breaker, newest first."""
+
+    @extend_schema(operation_id="connections_breaker", responses=BreakerChangeSerializer(many=True))
+    def get(self, request: Request, connection_id: UUID) -> Response:
+        return self.page(
+            find_connection(request, connection_id).breaker_changes.all(), BreakerChangeSerializer
+        )
+
+
+class BreakerCloseView(APIView):
+    """Let calls go to a provider again at once."""
+
+    @extend_schema(operation_id="connections_close_breaker", request=None, responses=ConnectionSerializer)
+    def post(self, request: Request, connection_id: UUID) -> Response:
+        actions.close_breaker(connection=find_connection(request, connection_id), by=person_of(request))
+        return Response(ConnectionSerializer(find_connection(request, connection_id)).data)
 
 
 class AgentsView(PagedView):

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.agents.models import Dialect
+from apps.agents.option_checks import SPECIAL
 from apps.agents.outbound import allowed_out
 from orchestra.engine.capabilities import BadCapability, read_all
 from orchestra.engine.schemas import find_schema_problems
@@ -30,6 +31,9 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
     "requests_per_minute": (1, 1_000_000),
     "tokens_per_minute": (1, 1_000_000_000),
     "concurrency": (1, 100_000),
+    "retries": (0, 10),
+    "breaker_failures": (0, 10_000),
+    "breaker_seconds": (1, 3600),
     "latency": (0, 600),
     "tps": (0, 100_000),
     "max_steps": (1, 50),
@@ -37,8 +41,21 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
 }
 AGENT_OPTIONS = frozenset({"temperature", "max_tokens", "tools", "max_steps", "max_cost", "schema"})
 LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrency")
+PATIENCE = ("retries", "breaker_failures", "breaker_seconds")
 CONNECTION_OPTIONS = frozenset(
-    {"headers", "body", "structured", "idle_seconds", "prices", "latency", "tps", "fail", *LIMITS}
+    {
+        "headers",
+        "body",
+        "structured",
+        "idle_seconds",
+        "prices",
+        "latency",
+        "tps",
+        "fail",
+        "fallbacks",
+        *LIMITS,
+        *PATIENCE,
+    }
 )
 
 
@@ -152,6 +169,8 @@ def _one_option(key: str, value: Any, known: frozenset[str]) -> list[Problem]:
         return [Problem(path, "invalid", _("A list of at most 64 names of tools."))]
     if key == "schema" and find_schema_problems(value, path):
         return find_schema_problems(value, path)
+    if key in SPECIAL:
+        return SPECIAL[key](value, path)
     if key == "structured" and value not in ("schema", "prompt"):
         return [Problem(path, "invalid", _("Either “schema” or “prompt”."))]
     if key in ("headers", "body", "prices") and not isinstance(value, Mapping):

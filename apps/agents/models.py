@@ -7,6 +7,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import OwnedQuerySet, Team
+from apps.agents.breakers import Breaker as Breaker
+from apps.agents.breakers import BreakerChange as BreakerChange
+from apps.agents.breakers import BreakerState as BreakerState
 from apps.agents.remote import Ability as Ability
 from apps.agents.remote import AgentToken as AgentToken
 from apps.agents.remote import Presence as Presence

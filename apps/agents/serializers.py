@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.agents.models import Dialect
+from apps.agents.models import BreakerState, Dialect
 from orchestra.api import StrictSerializer
 
 Out = serializers.Serializer[Any]
@@ -21,6 +21,25 @@ class OptionsField(serializers.JSONField):
         if not isinstance(data, dict):
             raise serializers.ValidationError("This is not an object.", code="bad_type")
         return data
+
+
+class BreakerSerializer(Out):
+    """The circuit breaker of a connection: while it is open nothing is sent to the provider."""
+
+    state = serializers.ChoiceField(BreakerState.choices)
+    until = serializers.DateTimeField(
+        allow_null=True, help_text="Open: when the next call tries if the provider is back."
+    )
+    reason = serializers.CharField(help_text="What the failure said that opened it.")
+    changed_at = serializers.DateTimeField()
+
+
+class BreakerChangeSerializer(Out):
+    before = serializers.ChoiceField(BreakerState.choices)
+    after = serializers.ChoiceField(BreakerState.choices)
+    reason = serializers.CharField()
+    by = serializers.CharField(help_text="The worker, or the person who closed it by hand.")
+    at = serializers.DateTimeField()
 
 
 class ConnectionSerializer(Out):
@@ -40,6 +59,12 @@ class ConnectionSerializer(Out):
     revision = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+
+    breaker = serializers.SerializerMethodField(help_text="Null: it has never seen a failure.")
+
+    @extend_schema_field(BreakerSerializer(allow_null=True))
+    def get_breaker(self, connection: Any) -> Any:
+        return BreakerSerializer(connection.breaker).data if hasattr(connection, "breaker") else None
 
     def get_has_secret(self, connection: Any) -> bool:
         return bool(connection.secret)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from apps.agents.limits import account_of, limits_of
+from apps.agents.limits import account_of, breaker_of, limits_of, patience_of
 from apps.agents.models import Agent, AgentKind, Connection, Dialect
 from apps.agents.providers import base_url_of, client_for
 from orchestra.errors import AddressNotAllowed, ModelRefused
@@ -16,6 +17,7 @@ from orchestra.llm.simulated import MODELS
 from orchestra.net import check_url
 
 SHOWN_NAMES = 20
+MOST_TARGETS = 12
 
 
 class SwitchedOff(ModelRefused):
@@ -26,20 +28,32 @@ def resolve_targets(team_id: UUID | str, settings: Mapping[str, Any]) -> list[Mo
     """Return the targets that `agent`, `connection`, `model` and `fallbacks` name within a team.
 
     Neither agent nor connection: the team's default connection. A fallback is a connection's short name, or an
-    object with any of the three; one that names neither agent nor connection changes the model only. Targets
-    that are switched off are left out. Raises ModelRefused (unknown names, with those that exist; nothing is
-    left), BadCredentials (a secret that cannot be read).
+    object with any of the three; one that names neither agent nor connection changes the model only. After the
+    node's own come the fallbacks that the connections name, and theirs; each target once, at most MOST_TARGETS.
+    Targets that are switched off are left out. Raises ModelRefused (unknown names, with those that exist; nothing
+    is left), BadCredentials (a secret that cannot be read).
     """
-    targets: list[ModelTarget] = []
+    targets: dict[tuple[str, str, str], ModelTarget] = {}
     off: list[ModelRefused] = []
-    for choice in _choices(settings):
+    choices = deque(_choices(settings))
+    while choices and len(targets) < MOST_TARGETS:
+        choice = choices.popleft()
         try:
-            targets.append(_target(team_id, choice))
-        except SwitchedOff as error:
+            agent = _agent(team_id, str(choice["agent"])) if choice.get("agent") else None
+            connection = _connection_of(team_id, choice, agent)
+            target = _target(choice, agent, connection)
+        except ModelRefused as error:
+            if not (isinstance(error, SwitchedOff) or choice.get("is_onward")):
+                raise
             off.append(error)
+            continue
+        key = (target.connection_id, target.model, str(choice.get("agent") or ""))
+        if key not in targets:
+            targets[key] = target
+            choices.extend(_onward(connection, target.model, choice))
     if not targets:
         raise off[0]
-    return targets
+    return list(targets.values())
 
 
 def _choices(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -56,14 +70,32 @@ def _choices(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return found
 
 
-def _target(team_id: UUID | str, choice: Mapping[str, Any]) -> ModelTarget:
-    agent = _agent(team_id, str(choice["agent"])) if choice.get("agent") else None
+def _onward(connection: Connection, model: str, choice: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the choices that a connection names for when it, or this model of it, is away."""
+    for entry in connection.options.get("fallbacks") or ():
+        onward = {"connection": entry} if isinstance(entry, str) else entry
+        if onward.get("for") in (None, "", model):
+            place = onward.get("connection") or connection.slug
+            yield {
+                "agent": choice.get("agent"),
+                "connection": place,
+                "model": onward.get("model"),
+                "is_onward": True,
+            }
+
+
+def _connection_of(team_id: UUID | str, choice: Mapping[str, Any], agent: Agent | None) -> Connection:
+    """Return the connection of a choice. Raises ModelRefused."""
     if choice.get("connection"):
         connection = _connection(team_id, str(choice["connection"]))
     else:
         connection = agent.connection if agent and agent.connection else _default(team_id)
     if not connection.is_enabled:
         raise SwitchedOff(f"The connection {connection.slug!r} is switched off.")
+    return connection
+
+
+def _target(choice: Mapping[str, Any], agent: Agent | None, connection: Connection) -> ModelTarget:
     model = _model(choice, agent, connection)
     return ModelTarget(
         client=client_for(connection),
@@ -75,12 +107,16 @@ def _target(team_id: UUID | str, choice: Mapping[str, Any]) -> ModelTarget:
         agent=agent.slug if agent else "",
         account=account_of(connection),
         limits=limits_of(connection),
+        connection_id=str(connection.pk),
+        breaker=breaker_of(connection),
+        circuit=connection.breaker.circuit if hasattr(connection, "breaker") else None,
+        patience=patience_of(connection),
     )
 
 
 def _agent(team_id: UUID | str, slug: str) -> Agent:
     agents = Agent.objects.filter(team_id=team_id)
-    agent: Agent | None = agents.select_related("connection").filter(slug=slug).first()
+    agent: Agent | None = agents.select_related("connection__breaker").filter(slug=slug).first()
     if agent is None:
         raise ModelRefused(f"There is no agent {slug!r}. {_there_are(agents)}")
     if not agent.is_enabled:
@@ -92,7 +128,7 @@ def _agent(team_id: UUID | str, slug: str) -> Agent:
 
 def _connection(team_id: UUID | str, slug: str) -> Connection:
     connections = Connection.objects.filter(team_id=team_id)
-    connection: Connection | None = connections.filter(slug=slug).first()
+    connection: Connection | None = connections.select_related("breaker").filter(slug=slug).first()
     if connection is None:
         raise ModelRefused(f"There is no connection {slug!r}. {_there_are(connections)}")
     return connection
@@ -100,7 +136,7 @@ def _connection(team_id: UUID | str, slug: str) -> Connection:
 
 def _default(team_id: UUID | str) -> Connection:
     connections = Connection.objects.filter(team_id=team_id)
-    connection: Connection | None = connections.filter(is_default=True).first()
+    connection: Connection | None = connections.select_related("breaker").filter(is_default=True).first()
     if connection is None:
         raise ModelRefused(f"The team has no default connection. {_there_are(connections)}")
     return connection

@@ -21,6 +21,7 @@ connection_urls = (
         path("new/", connections.create, name="create"),
         path("<slug:slug>/", connections.edit, name="edit"),
         path("<slug:slug>/test/", connections.test, name="test"),
+        path("<slug:slug>/breaker/close/", connections.close_breaker, name="close_breaker"),
         path("<slug:slug>/default/", connections.make_default, name="default"),
         path("<slug:slug>/delete/", connections.delete, name="delete"),
     ],

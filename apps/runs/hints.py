@@ -11,6 +11,7 @@ HINTS = frozenset(
         _(
             "Check the connection's base URL and the provider's status; the node is tried again by its retry policy."
         ),
+        _("The connection's page says which failure opened its circuit breaker, and when it is tried again."),
         _("Raise the node's timeout or choose a faster model."),
         _("Lower the concurrency, or ask the provider for a higher limit."),
         _("Raise the node's timeout, or make the called service faster."),

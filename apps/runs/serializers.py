@@ -19,6 +19,7 @@ from apps.runs.models import (
     PriorityLevel,
     Run,
 )
+from apps.runs.told import why_of
 from apps.workflows.tags import tags_field
 from orchestra.api import StrictSerializer
 from orchestra.engine.status import EventType, RunStatus
@@ -204,6 +205,22 @@ class StartedRunSerializer(Out):
     events_url = serializers.CharField()
 
 
+class CallSerializer(Out):
+    """One call to a model, or several in a row that went alike (`count`)."""
+
+    connection = serializers.CharField()
+    model = serializers.CharField()
+    status = serializers.CharField(help_text="`ok`, or the code of the error.")
+    seconds = serializers.FloatField()
+    message = serializers.CharField(required=False)
+    wait = serializers.FloatField(
+        required=False, help_text="Seconds before the same call was made again; absent: it was not."
+    )
+    why = serializers.CharField(required=False, help_text="Why this target was chosen.")
+    is_cached = serializers.BooleanField(required=False)
+    count = serializers.IntegerField(required=False)
+
+
 class AttemptSerializer(Out):
     attempt = serializers.IntegerField()
     worker = serializers.CharField(required=False)
@@ -213,6 +230,12 @@ class AttemptSerializer(Out):
     error = ObjectField(required=False, allow_null=True)
     cached = serializers.BooleanField(required=False, help_text="Served from the cache, at no cost.")
     retried = serializers.BooleanField(required=False, help_text="Somebody retried the node after it.")
+    calls = CallSerializer(
+        many=True, required=False, help_text="What its calls to models came to, in order: retries, fallbacks."
+    )
+    why = serializers.CharField(
+        required=False, help_text="The calls in words; empty when one plain call was all."
+    )
 
 
 class NodeRunSerializer(Out):
@@ -242,7 +265,7 @@ class NodeRunSerializer(Out):
 
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempts(self, node: NodeRun) -> Any:
-        return node.attempts
+        return [{**one, "why": why_of(one)} if one.get("calls") else one for one in node.attempts]
 
 
 class WhySerializer(Out):

@@ -131,6 +131,7 @@ def _of_limit(node: NodeRun, until: str) -> Why:
         "share": _("Other teams wait for the same provider; it is their turn."),
         "interactive": _("Somebody waits in person for the same provider; that goes first."),
         "provider": _("The provider has asked for a pause."),
+        "breaker": _("Too many calls to the connection %(name)s have failed; it is left alone for a moment."),
     }
     text = words.get(limit, _("A limit is reached.")) % {"name": connection}
     return Why("limit", f"{text} " + _("It tries again at %(time)s.") % {"time": until})

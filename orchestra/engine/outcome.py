@@ -48,6 +48,8 @@ class Done:
     usage: Usage | None = None
     is_cached: bool = False
     """Whether this is the result of earlier work, which cost nothing now."""
+    calls: Sequence[Mapping[str, Any]] = ()
+    """What the calls to models came to (`orchestra.llm.trail`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Failed:
     ports: tuple[str, ...] = ()
     output: Any = None
     usage: Usage | None = None
+    calls: Sequence[Mapping[str, Any]] = ()
+    """As of `Done`."""
 
 
 @dataclass(frozen=True, slots=True)

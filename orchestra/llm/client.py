@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from orchestra.llm.breaker import BreakerRules, Circuit
 from orchestra.llm.limits import NO_LIMITS, Limits
+from orchestra.llm.patience import NO_PATIENCE, Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What is asked of a model. `schema` asks for JSON that fits it; `timeout`: seconds for it all."""
+    """What is asked of a model. `schema` asks for JSON that fits it; `timeout`: seconds for it all.
+
+    `idle`: seconds that it may be silent, where that is less than its connection allows.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -54,6 +59,7 @@ class ModelRequest:
     idempotency_key: str = ""
     attempt: int = 1
     tools: tuple[ToolSpec, ...] = ()
+    idle: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,14 @@ class ModelTarget:
     account: str = ""
     """The account at the provider that `limits` belong to; targets with the same one share them."""
     limits: Limits = NO_LIMITS
+    connection_id: str = ""
+    breaker: BreakerRules | None = None
+    """When the connection's circuit breaker opens; None: it has none."""
+    circuit: Circuit | None = None
+    """The breaker as it was when the target was chosen; None: it has never seen a failure."""
+    patience: Patience = NO_PATIENCE
+    why: str = ""
+    """Why this target was chosen, where there was a choice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from orchestra.llm.sse import EventParser, ServerEvent
 from orchestra.llm.wire import NotServed, as_model_errors, error_for, message_in, redact
 from orchestra.net import Outbound, Reply
 
-IDLE_SECONDS = 90.0
+IDLE_SECONDS = 30.0
+"""The time limit of one try: so long may a provider be silent before the first byte and between two pieces."""
 TOTAL_SECONDS = 600.0
 MAX_STREAM_BYTES = 64 * 1024 * 1024
 _decode = json.JSONDecoder().decode
@@ -91,7 +92,7 @@ class ProviderClient(ABC):
             headers=self._all_headers(request),
             body=self.payload(request, frozenset(self._without)),
             timeout=request.timeout or TOTAL_SECONDS,
-            idle=float(self._options.get("idle_seconds") or IDLE_SECONDS),
+            idle=min(float(self._options.get("idle_seconds") or IDLE_SECONDS), request.idle or TOTAL_SECONDS),
             redirects=0,
             max_bytes=MAX_STREAM_BYTES,
         )

@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.accounts import actions, tokens
 from apps.accounts.models import IdempotencyKey, Role, Team, User
 from apps.agents.actions import create_agent_token, register_agent
-from apps.agents.models import Agent, Connection
+from apps.agents.models import Agent, Breaker, BreakerChange, Connection
 from apps.chat.models import Conversation, Message
 from apps.runs.models import (
     Admission,
@@ -89,6 +89,17 @@ def make_conversation(run: Run) -> None:
     Message.objects.create(conversation=talk, author="user", status="sent", text=CANARY, run=run)
 
 
+def make_connection(team: Team) -> Connection:
+    """Make a connection whose breaker has opened."""
+    made = Connection.objects.create(
+        team=team, slug="main", name="Main", dialect="openai", base_url="https://models.example.org/v1", secret=CANARY,
+        secret_hint="wxyz",
+    )  # fmt: skip
+    Breaker.objects.create(connection=made, state="open", until=timezone.now(), reason="It is away.")
+    BreakerChange.objects.create(connection=made, before="closed", after="open", by="w1")
+    return made
+
+
 def make_machinery() -> None:
     """Make what the workers keep for themselves."""
     CanvasPart.objects.create(group="g", size=2)
@@ -116,10 +127,7 @@ def rows(team: Team, editor: User) -> SimpleNamespace:
     node = NodeRun.objects.create(
         run=run, path="views[2].draft", node="draft", kind="llm", queue="llm", status="queued", queued_at=now
     )
-    connection = Connection.objects.create(
-        team=team, slug="main", name="Main", dialect="openai", base_url="https://models.example.org/v1", secret=CANARY,
-        secret_hint="wxyz",
-    )  # fmt: skip
+    connection = make_connection(team)
     odd = Connection.objects.create(
         team=team, slug="odd", name="Odd", dialect="openai", base_url="javascript:alert(1)"
     )

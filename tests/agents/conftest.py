@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from apps.accounts.models import Team, User
 from apps.agents.actions import create_connection
 from apps.agents.models import Connection
-from tests.local_server import Server, serving
+from tests.local_server import Server, serving_beside
 
 SECRET = "sk-proj-abcdefgh-WXYZ"
 
@@ -39,25 +37,4 @@ def connect(team: Team, editor: User) -> Callable[..., Connection]:
 @pytest.fixture
 def serve_beside() -> Callable[..., AbstractContextManager[Server]]:
     """Return `with serve_beside(app) as server`, for synchronous code: the server has its own loop and thread."""
-
-    @contextmanager
-    def run(app: Any) -> Iterator[Server]:
-        ready: list[Server] = []
-        started, stop = threading.Event(), threading.Event()
-
-        async def main() -> None:
-            async with serving(app) as server:
-                ready.append(server)
-                started.set()
-                await asyncio.to_thread(stop.wait)
-
-        thread = threading.Thread(target=asyncio.run, args=(main(),))
-        thread.start()
-        try:
-            assert started.wait(10)
-            yield ready[0]
-        finally:
-            stop.set()
-            thread.join(10)
-
-    return run
+    return serving_beside

@@ -8,7 +8,9 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.accounts.models import Team, User
+from apps.agents.actions import breakers
 from apps.agents.models import Agent, Connection
+from orchestra.llm.breaker import BreakerRules
 
 CONNECTIONS = "/api/v1/connections"
 AGENTS = "/api/v1/agents"
@@ -153,3 +155,23 @@ def test_an_agent_takes_no_connection_of_another_team(
 
         assert answer.status_code == 422
         assert answer.json()["problems"][0]["path"] == "connection"
+
+
+def test_a_breaker_is_shown_with_its_history_and_can_be_closed(api: APIClient, connection: dict[str, Any]):
+    url = f"{CONNECTIONS}/{connection['id']}"
+    breakers.report_calls(
+        connection_id=connection["id"],
+        rules=BreakerRules(),
+        succeeded=0,
+        failed=5,
+        reason="It is away.",
+        by="w1",
+    )
+
+    shown = api.get(url).json()["breaker"]
+    closed = api.post(f"{url}/breaker/close").json()["breaker"]
+    history = api.get(f"{url}/breaker").json()["results"]
+
+    assert (connection["breaker"], shown["state"], shown["reason"]) == (None, "open", "It is away.")
+    assert (closed["state"], closed["until"]) == ("closed", None)
+    assert [(one["before"], one["after"]) for one in history] == [("open", "closed"), ("closed", "open")]

@@ -58,6 +58,7 @@ POST_ONLY = {
     "inbox:decide",
     "agents:delete",
     "connections:test",
+    "connections:close_breaker",
     "connections:default",
     "connections:delete",
 }

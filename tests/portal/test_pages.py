@@ -75,6 +75,7 @@ def test_what_changes_something_takes_only_posts(
         "inbox:decide": {"approval_id": owner.pk},
         "agents:delete": {"slug": "writer"},
         "connections:test": {"slug": "main-provider"},
+        "connections:close_breaker": {"slug": "main-provider"},
         "connections:default": {"slug": "main-provider"},
         "connections:delete": {"slug": "main-provider"},
     }

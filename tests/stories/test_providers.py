@@ -14,7 +14,8 @@ TEXT = "The harbour opens at six. Fishing boats leave first, and the ferry follo
 @pytest.fixture(scope="module")
 def connection(client: Client, provider: str) -> str:
     body = {"name": "Our provider", "dialect": "openai", "base_url": provider, "default_model": "simulated-1"}
-    made = client.post("connections", {**body, "secret": "sk-test-1234567890"})
+    options = {"breaker_failures": 0, "retries": 1}
+    made = client.post("connections", {**body, "secret": "sk-test-1234567890", "options": options})
     return str(made["slug"])
 
 

@@ -25,8 +25,11 @@ from orchestra.errors import InvalidInput, RateLimited
 from orchestra.llm import limits as rules
 from orchestra.llm.client import Chunk, Finish, ModelRequest, ModelTarget
 from orchestra.llm.limits import Asking, Limits
+from orchestra.llm.trail import Trail
 from tests.running import nodes_of, wait_for_end, wait_until
-from workers.admission import Gate, admitted, estimate
+from workers.admission import Gate, estimate
+from workers.breakers import Breakers
+from workers.calls import admitted
 
 ASK = {
     "orchestra": 1,
@@ -68,7 +71,7 @@ def gate_of(name: str) -> Gate:
 
 
 def context_of(gate: Gate, team: str = "a", **fields: Any) -> Any:
-    gate.runtime.__dict__["gate"] = gate
+    gate.runtime.__dict__.update(gate=gate, breakers=Breakers(gate.runtime))
     facts = SimpleNamespace(team=team, is_interactive=False)
     node = SimpleNamespace(effect=None)
     values = {
@@ -76,6 +79,7 @@ def context_of(gate: Gate, team: str = "a", **fields: Any) -> Any:
         "claimed": SimpleNamespace(facts=facts),
         "node": node,
         "has_called": False,
+        "trail": Trail(),
     }
     return SimpleNamespace(**{**values, **fields})
 

@@ -1,6 +1,7 @@
 """Every write to agents and connections, called by the pages, the API, the admin and the commands alike."""
 
 from apps.agents.actions.agents import create_agent, delete_agent, update_agent
+from apps.agents.actions.breakers import close_breaker
 from apps.agents.actions.connections import create_connection, delete_connection, update_connection
 from apps.agents.actions.remote import (
     Registered,
@@ -16,6 +17,7 @@ from apps.agents.actions.testing import ConnectionTest, test_connection
 __all__ = [
     "ConnectionTest",
     "Registered",
+    "close_breaker",
     "create_agent",
     "create_agent_token",
     "create_connection",

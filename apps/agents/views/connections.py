@@ -31,12 +31,15 @@ DIALECT_WORDS = {
     Dialect.SIMULATED: gettext_lazy("Answers from the text it is given, without a model, a key or a cost."),
 }
 
+CHANGES_SHOWN = 10
+
 
 @login_required
 def listing(request: HttpRequest) -> HttpResponse:
     """Show the team's connections."""
     user, team = person_of(request), active_team(request)
-    found = Connection.objects.visible_to(user).filter(team=team).annotate(agent_count=Count("agents"))
+    found = Connection.objects.visible_to(user).filter(team=team).select_related("breaker")
+    found = found.annotate(agent_count=Count("agents"))
     context = {"connections": found, "can_edit": user.can(Role.EDITOR, team.pk)}
     return render(request, "connections/list.html", context)
 
@@ -112,6 +115,16 @@ def make_default(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
+def close_breaker(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let calls go to the provider again at once."""
+    connection = _connection(request, slug)
+    actions.close_breaker(connection=connection, by=person_of(request))
+    messages.success(request, _("The circuit breaker is closed."))
+    return redirect("connections:edit", connection.slug)
+
+
+@login_required
+@require_POST
 def delete(request: HttpRequest, slug: str) -> HttpResponse:
     """Delete a connection that no agent uses."""
     connection = _connection(request, slug)
@@ -125,7 +138,7 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _connection(request: HttpRequest, slug: str) -> Connection:
-    mine = Connection.objects.visible_to(person_of(request))
+    mine = Connection.objects.visible_to(person_of(request)).select_related("breaker")
     found: Connection = get_object_or_404(mine, team=active_team(request), slug=slug)
     return found
 
@@ -143,5 +156,6 @@ def _form_page(
         "dialect_label": Dialect(dialect).label if dialect in Dialect.values else dialect,
         "default_url": DEFAULT_BASE_URLS.get(dialect, ""),
         "is_simulated": dialect == Dialect.SIMULATED,
+        "breaker_changes": connection.breaker_changes.all()[:CHANGES_SHOWN] if connection else (),
     }
     return render(request, "connections/form.html", context, status=422 if form.errors else 200)

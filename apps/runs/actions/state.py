@@ -6,7 +6,7 @@ pure engine, change rows, note events. `commit` writes it all at the end.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -154,9 +154,8 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
         row.status = NodeStatus.WAITING
         row.waiting_for = RETRY
         row.due_at = self.log.now + timedelta(seconds=delay)
-        self.event(
-            EventType.NODE_RETRYING, row.path, attempt=row.attempt, delay=round(delay, 3), error=row.error
-        )
+        data = {"attempt": row.attempt, "delay": round(delay, 3), "error": row.error, **_calls_of(row)}
+        self.event(EventType.NODE_RETRYING, row.path, **data)
         self.touch(row)
 
     def _end(self, row: NodeRow, outcome: Done | Skipped | Failed) -> None:
@@ -173,7 +172,7 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
                     None,
                 )
                 self._charge(row, outcome.usage)
-                self._note_attempt(row, None, is_cached=outcome.is_cached)
+                self._note_attempt(row, outcome)
             case Failed():
                 row.status, row.output, ports = NodeStatus.FAILED, outcome.output, outcome.ports
                 row.error, row.is_handled = dict(outcome.error), outcome.is_handled or row.kind == "item"
@@ -187,7 +186,8 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
         self.let_go_of_child(row)
         self.settle(row, ports)
 
-    def _note_attempt(self, row: NodeRow, failure: Failed | None, *, is_cached: bool = False) -> None:
+    def _note_attempt(self, row: NodeRow, outcome: Done | Failed) -> None:
+        failure = outcome if isinstance(outcome, Failed) else None
         row.attempts = [
             *row.attempts,
             {
@@ -197,7 +197,8 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
                 "finished_at": _text(self.ended_at),
                 "status": "failed" if failure else "succeeded",
                 "error": dict(failure.error) if failure else None,
-                **({"cached": True} if is_cached else {}),
+                **({"cached": True} if isinstance(outcome, Done) and outcome.is_cached else {}),
+                **({"calls": [dict(call) for call in outcome.calls]} if outcome.calls else {}),
             },
         ]
 
@@ -217,6 +218,8 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
             data["error"] = row.error
         if row.has_result and row.attempts and row.attempts[-1].get("cached"):
             data["cached"] = True
+        if row.has_result:
+            data |= _calls_of(row)
         if row.input_tokens or row.output_tokens:
             data["usage"] = {
                 "input_tokens": row.input_tokens,
@@ -269,3 +272,10 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
 
 def _text(at: Any) -> str | None:
     return at.isoformat().replace("+00:00", "Z") if at else None
+
+
+def _calls_of(row: NodeRow) -> dict[str, Any]:
+    """Return the model calls of the last attempt for an event, where there was more than one plain one."""
+    calls: Sequence[Mapping[str, Any]] = row.attempts[-1].get("calls", ()) if row.attempts else ()
+    is_plain = len(calls) == 1 and calls[0].keys() <= {"connection", "model", "status", "seconds", "count"}
+    return {} if not calls or is_plain else {"calls": calls}

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from apps.runs.board import template_path
 from apps.runs.models import NodeRun, Run
 from apps.runs.result import as_json, blocks, raw_blocks, render_markdown
+from apps.runs.told import tell_calls, why_of
 from apps.runs.undone import undoing_of
 from apps.runs.views.page import find_run
 from apps.runs.why import why
@@ -57,6 +58,8 @@ def _one(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNod
         "text": _text_of(row.output),
         "blocks": [] if _text_of(row.output) else blocks(row.output),
         "steps": _steps_of(row),
+        "attempts": [(one, tell_calls(one.get("calls") or ())) for one in row.attempts],
+        "is_explained": any(why_of(one) for one in row.attempts),
         "output": output if row.output is not None else "",
         "output_is_cut": output_is_cut,
         "given": raw_blocks(row.input),
