@@ -15,6 +15,7 @@ from django.db import transaction
 from apps.accounts.models import User
 from apps.runs.actions import upkeep as passes
 from apps.runs.models import Event, NodeRun, Run
+from apps.usage.models import ModelCall
 from apps.workflows.models import Workflow
 from orchestra.engine import progress
 from orchestra.engine.codec import plan_from_json
@@ -92,10 +93,16 @@ def faults_of(story: Story) -> list[str]:
 
 
 def _charged_once(story: Story) -> Iterator[str]:
+    """Every attempt that was reported is charged, also one that came too late, and none of them twice."""
     for run in Run.objects.filter(pk__in=[run.pk for run in story.runs]):
-        ended = NodeRun.objects.filter(run=run, kind__in=SCRIPTED, status="succeeded").count()
-        if (run.input_tokens, float(run.cost)) != (ended * USAGE.input_tokens, ended * USAGE.cost):
-            yield f"{run}: charged {run.input_tokens} tokens for {ended} results"
+        calls = list(ModelCall.objects.filter(run=run.pk).values_list("node", "fence"))
+        if (run.input_tokens, float(run.cost)) != (len(calls) * USAGE.input_tokens, len(calls) * USAGE.cost):
+            yield f"{run}: charged {run.input_tokens} tokens for {len(calls)} calls"
+        if twice := [call for call, count in Counter(calls).items() if count > 1]:
+            yield f"{run}: charged more than once for {twice[:5]}"
+        ended = NodeRun.objects.filter(run=run, kind__in=SCRIPTED, status="succeeded")
+        if missing := set(ended.values_list("path", flat=True)) - {node for node, _fence in calls}:
+            yield f"{run}: charged nothing for {sorted(missing)[:5]}"
 
 
 def _rested(story: Story) -> Iterator[str]:

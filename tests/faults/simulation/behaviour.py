@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
@@ -13,10 +14,22 @@ from orchestra.engine.nodes import Kind, kind
 from orchestra.engine.outcome import Done, Outcome, Usage
 from orchestra.engine.plan import PlanNode
 from orchestra.errors import ToolFailed, ToolUnavailable
+from orchestra.llm.spending import Call
 
 SCRIPTED = frozenset({"llm", "http", "function"})
 LONGEST_SECONDS = 8.0
-USAGE = Usage(input_tokens=3, output_tokens=5, cost=0.25)
+CALL = Call(
+    connection="simulated",
+    model="scripted",
+    agent="",
+    input_tokens=3,
+    output_tokens=5,
+    cost=0.25,
+    prices=None,
+    seconds=0.1,
+    ended_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+USAGE = Usage(input_tokens=3, output_tokens=5, cost=0.25, calls=(CALL,))
 
 
 def outcome_at(path: str, attempt: int) -> Outcome:
