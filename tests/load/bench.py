@@ -35,7 +35,11 @@ def words(text: str) -> set[str]:
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--in-flight", type=int, default=IN_FLIGHT, help="runs at once in W8")
+    arguments.add_argument(
+        "--rows", type=int, default=0, help="fill the table of node runs up to so many for GROWTH (1000000)"
+    )
     chosen = arguments.parse_args()
+    stage.end_on_signals()
     stage.prepare_environment("services")
     import django
 
@@ -71,6 +75,11 @@ def main() -> None:
             bench.print_latency()
         if is_wanted("W8"):
             bench.print_in_flight(chosen.in_flight)
+        if "GROWTH" in chosen.only:
+            from tests.load.growth import print_growth
+
+            with our_workers(bench):
+                print_growth(bench, chosen.repeats, chosen.rows)
     finally:
         stage.clean_up()
 

@@ -24,6 +24,7 @@ def main() -> None:
     arguments = bench.parser(__doc__)
     arguments.add_argument("--peers", default="", type=bench.words, help="names, such as dbos,langgraph")
     chosen = arguments.parse_args()
+    stage.end_on_signals()
     stage.prepare_environment("services")
     import django
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,10 +14,12 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 PYTHON = sys.executable
 
 
@@ -84,15 +88,31 @@ def process(*command: str, **environment: str) -> Iterator[subprocess.Popen[byte
             stdout=sink,
             stderr=sink,
             start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (one C function)
         )
         try:
             yield child
         finally:
             child.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 child.wait(15)
-            except subprocess.TimeoutExpired:
-                child.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # and whatever it had started itself
+            child.wait()
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this child when its parent is gone, however that ended."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def end_on_signals() -> None:
+    """Leave by an exception on SIGTERM too, so that every child is ended and the database dropped."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def celery_worker(*options: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
