@@ -15,6 +15,7 @@ from apps.runs import api_effects as effects
 from apps.runs import api_nodes as nodes
 from apps.runs import api_signals as signals
 from apps.tools import api as tools
+from apps.tools import api_mcp as mcp
 from apps.triggers import api as triggers
 from apps.triggers import api_hooks as hooks
 from apps.usage import api as usage
@@ -78,6 +79,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tools/servers", tools.ServersView.as_view()),
     path("tools/servers/<uuid:server_id>", tools.ServerView.as_view()),
     path("tools/<uuid:tool_id>", tools.ToolView.as_view()),
+    path("tools/<uuid:tool_id>/accept", mcp.ToolAcceptView.as_view()),
+    path("mcp/servers", mcp.McpServersView.as_view()),
+    path("mcp/servers/<uuid:server_id>", mcp.McpServerView.as_view()),
+    path("mcp/servers/<uuid:server_id>/test", mcp.McpServerTestView.as_view()),
     path("triggers", triggers.TriggersView.as_view()),
     path("triggers/upcoming", triggers.UpcomingView.as_view()),
     path("triggers/<uuid:trigger_id>", triggers.TriggerView.as_view()),

@@ -23,6 +23,7 @@ from greenlet import getcurrent
 
 from apps.runs import live
 from apps.runs.actions.operations import Advance, Applied, Claim, Claimed, Feed, Operation
+from apps.tools.sessions import close_sessions
 from orchestra.engine.attempt import attempt
 from orchestra.engine.outcome import Done, Failed, Outcome
 from orchestra.engine.plan import split_path
@@ -134,6 +135,7 @@ class Runtime:
         self.sender.close()
         self.texts.close()
         with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(close_sessions(), self.loop).result(CLOSE_SECONDS)
             asyncio.run_coroutine_threadsafe(close_shared(), self.loop).result(CLOSE_SECONDS)
 
     def finish_later(self, work: Coroutine[Any, Any, Any]) -> None:

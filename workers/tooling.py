@@ -50,17 +50,13 @@ class Tooling:
         if row.kind == ToolKind.WORKFLOW:
             return await self._run_workflow(row, arguments, key)
         part = f"#{key}" if key else ""
-        headers = {
-            "Idempotency-Key": f"{context.idempotency_key}{part}",
-            "X-Attempt": str(context.attempt),
-        }
         return await call_row(
             row,
             arguments,
             http=context.http,
             in_database=context.in_database,
             caller=self.caller(),
-            headers=headers,
+            key=f"{context.idempotency_key}{part}",
             timeout=context.node.timeout or SECONDS,
         )
 

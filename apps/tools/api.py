@@ -21,7 +21,7 @@ from apps.accounts.scopes import Scope
 from apps.accounts.teams import active_team
 from apps.tools import actions
 from apps.tools.models import ServerKind, ToolRow, ToolServer, ToolUse
-from apps.tools.registry import tool_of
+from apps.tools.registry import installed, tool_of
 from apps.tools.serializers import (
     FunctionPageSerializer,
     FunctionToolSerializer,
@@ -45,7 +45,6 @@ from orchestra.api import (
     expected_revision,
     tagged,
 )
-from orchestra.tools import functions
 
 SEARCH = OpenApiParameter("q", str, description="Part of the name or the title.")
 
@@ -140,7 +139,7 @@ class FunctionsView(APIView):
 
     @extend_schema(operation_id="tools_functions", responses=FunctionPageSerializer)
     def get(self, request: Request) -> Response:
-        found = [tool_of(function) for function in functions.registry().values()]
+        found = [tool_of(function) for function in installed().values()]
         results = FunctionToolSerializer(found, many=True).data
         return Response({"results": results, "next": None, "previous": None})
 

@@ -6,12 +6,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from apps.agents import crypto
-from apps.tools import ledger
+from apps.tools import ledger, registry, sessions
 from apps.tools.ledger import Caller
-from apps.tools.models import ToolRow, ToolServer
+from apps.tools.models import ToolKind, ToolRow, ToolServer
+from apps.tools.pinning import note_offers
+from apps.tools.places import secret_headers
 from orchestra.engine.schemas import find_value_problems
-from orchestra.errors import NodeFailure, ToolFailed
+from orchestra.errors import NodeFailure, Permanent, ToolFailed, ToolTimeout, ToolUnavailable
 from orchestra.net import Outbound
 from orchestra.tools.http import call_operation
 
@@ -25,6 +26,13 @@ class InDatabase(Protocol):
     """Runs a short function where the database may be asked."""
 
     def __call__(self, work: Callable[[], T]) -> Awaitable[T]: ...
+
+
+class CallInDoubt(Permanent):
+    """Nobody knows whether the call was carried out, and the tool is not one that may be called again at will."""
+
+    code = "call_in_doubt"
+    hint = "Find out at the service; mark the tool as changing nothing if its calls may be repeated."
 
 
 def check_arguments(name: str, schema: Mapping[str, Any], arguments: Any) -> None:
@@ -42,19 +50,22 @@ async def call_row(
     http: Outbound,
     in_database: InDatabase,
     caller: Caller,
-    headers: Mapping[str, str],
+    key: str,
     timeout: float = SECONDS,  # noqa: ASYNC109 - the limit is part of the call
 ) -> Any:
-    """Call an HTTP tool and return its result, recorded and within its server's quota.
+    """Call an HTTP or MCP tool and return its result, recorded and within its server's quota.
 
-    `headers` go with every request (`Idempotency-Key`). Raises what the call raises, QuotaReached, and ToolFailed
-    for arguments that do not fit.
+    `key` goes along: as `Idempotency-Key`, or in the call's `_meta`. Raises what the call raises, QuotaReached,
+    ToolNotAllowed (it is not what was accepted any more), CallInDoubt, and ToolFailed for arguments that do not fit.
     """
     check_arguments(row.name, row.schema, arguments)
     use = await in_database(lambda: ledger.begin_use(row, caller, arguments))
     started = time.monotonic()
     try:
-        result = await _send(row, arguments, http, headers, timeout)
+        if row.kind == ToolKind.MCP:
+            result = await _call_mcp(row, arguments, http, in_database, caller, key, timeout)
+        else:
+            result = await _call_http(row, arguments, http, caller, key, timeout)
     except NodeFailure as error:
         failure = error
         await in_database(lambda: ledger.end_use(use, time.monotonic() - started, failure))
@@ -63,24 +74,47 @@ async def call_row(
     return result
 
 
-async def _send(
+async def _call_http(
+    row: ToolRow, arguments: Mapping[str, Any], http: Outbound, caller: Caller, key: str, seconds: float
+) -> Any:
+    server = _server_of(row)
+    headers = {"Idempotency-Key": key, "X-Attempt": str(caller.attempt), **secret_headers(server)}
+    return await call_operation(http, server.url, row.spec, arguments, headers=headers, timeout=seconds)
+
+
+async def _call_mcp(
     row: ToolRow,
     arguments: Mapping[str, Any],
     http: Outbound,
-    headers: Mapping[str, str],
+    in_database: InDatabase,
+    caller: Caller,
+    key: str,
     seconds: float,
 ) -> Any:
-    server = row.server
-    if server is None:
+    """Call a tool of an MCP server that still offers what was accepted."""
+    server = _server_of(row)
+    kept = sessions.kept_for(server, http)
+    session = await kept.session()
+    if kept.needs_listing:
+        try:
+            offers, protocol = await session.offers(), session.protocol
+        except NodeFailure:
+            kept.close()
+            raise
+        await in_database(lambda: note_offers(server.pk, protocol, offers))
+        kept.listed_at = time.monotonic()
+        await in_database(lambda: registry.find_row(row.team_id, row.name))
+    try:
+        meta = {"orchestra/idempotency-key": key, "orchestra/attempt": str(caller.attempt)}
+        return await session.call(row.remote_name, arguments, timeout=seconds, meta=meta)
+    except (ToolUnavailable, ToolTimeout) as error:
+        kept.close()
+        if row.is_safe:
+            raise
+        raise CallInDoubt(f"{error.message} Nobody knows whether {row.name} was carried out.") from error
+
+
+def _server_of(row: ToolRow) -> ToolServer:
+    if row.server is None:
         raise ToolFailed(f"{row.name} is a workflow: it is called by a run.")
-    sent = {**headers, **secret_headers(server)}
-    return await call_operation(http, server.url, row.spec, arguments, headers=sent, timeout=seconds)
-
-
-def secret_headers(server: ToolServer) -> dict[str, str]:
-    """Return the header that opens a server, or none. Raises UnreadableSecret."""
-    secret = crypto.decrypt(server.secret, row=server.pk, field="secret")
-    if not secret:
-        return {}
-    is_bare = server.secret_header.lower() == "authorization" and " " not in secret
-    return {server.secret_header: f"Bearer {secret}" if is_bare else secret}
+    return row.server

@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from apps.agents.checks import MAX_SECRET, PRINTABLE
 from apps.agents.outbound import allowed_out
 from apps.tools.models import Policy, ServerKind, ToolServer
+from apps.tools.registry import installed
 from orchestra.engine.schemas import find_schema_problems
 from orchestra.errors import AddressNotAllowed, InvalidInput, Problem
 from orchestra.net import check_url
-from orchestra.tools import functions
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
@@ -31,7 +31,7 @@ def check_server(server: ToolServer, secret: str) -> None:
     if not SLUG.fullmatch(server.slug):
         found.append(Problem("slug", "invalid", _("Use lower-case letters, digits, “-” and “_”.")))
     if server.kind == ServerKind.STDIO:
-        found.extend(_program_problems(server.program))
+        found.extend(_program_problems(server.program, secret))
     else:
         found.extend(_url_problems(server.url, allowed_out(server.team.slug)))
     if len(secret) > MAX_SECRET or (secret and not PRINTABLE.fullmatch(secret.replace(" ", ""))):
@@ -57,7 +57,7 @@ def check_tool(*, name: str, title: str, description: str, policy: str) -> None:
     if len(description) > 10_000:
         message = _("At most %(count)s characters.") % {"count": 10_000}
         found.append(Problem("description", "too_long", message))
-    if name in functions.registry():
+    if name in installed():
         found.append(Problem("name", "taken", _("A function of this installation has this name.")))
     _raise(found)
 
@@ -89,7 +89,9 @@ def _name_problems(name: str) -> list[Problem]:
     return [Problem("name", "too_long", _("At most 80 characters."))] if len(name) > 80 else []
 
 
-def _program_problems(program: str) -> list[Problem]:
+def _program_problems(program: str, secret: str) -> list[Problem]:
+    if secret:
+        return [Problem("secret", "invalid", _("The operator gives programs their secrets."))]
     if program in settings.ORCHESTRA_MCP_PROGRAMS:
         return []
     message = _("The operator allows no such program (ORCHESTRA_MCP_PROGRAMS).")

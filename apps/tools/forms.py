@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from apps.agents.forms import ProblemsMixin
-from apps.tools.models import Policy, ToolRow, ToolServer
+from apps.tools.models import Policy, ServerKind, ToolRow, ToolServer
 
 SECRET = forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"})
 
@@ -100,7 +101,8 @@ class ServerForm(ProblemsMixin, forms.Form):
     """A tool server. The secret is never shown: an empty field keeps the stored one."""
 
     name = forms.CharField(label=_("Name"), max_length=80)
-    url = forms.URLField(label=_("Address"), max_length=500, assume_scheme="https")
+    url = forms.URLField(label=_("Address"), max_length=500, required=False, assume_scheme="https")
+    program = forms.ChoiceField(label=_("Program"), required=False)
     secret = forms.CharField(label=_("Secret"), max_length=4096, required=False, widget=SECRET)
     forget_secret = forms.BooleanField(label=_("Remove the stored secret"), required=False)
     secret_header = forms.CharField(label=_("Header of the secret"), max_length=80, required=False)
@@ -114,19 +116,34 @@ class ServerForm(ProblemsMixin, forms.Form):
             initial = {name: getattr(server, name) for name in names}
             kwargs.setdefault("initial", {**initial, "secret_header": server.secret_header})
         super().__init__(*args, **kwargs)
+        self._choose_place(server)
         if server is None or not server.secret:
             del self.fields["forget_secret"]
-        else:
+        elif "secret" in self.fields:
             hint = f"••••{server.secret_hint}"
             self.fields["secret"].help_text = _("Stored: %(hint)s. Leave empty to keep it.") % {"hint": hint}
+
+    def _choose_place(self, server: ToolServer | None) -> None:
+        """Leave the fields that make sense: programs only where the operator allows some."""
+        programs = list(settings.ORCHESTRA_MCP_PROGRAMS)
+        field = self.fields["program"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells the type checker what stands above
+        field.choices = [("", _("None: it has an address")), *((name, name) for name in programs)]
+        is_program = server is not None and server.kind == ServerKind.STDIO
+        if not programs or (server is not None and not is_program):
+            del self.fields["program"]
+        if is_program:
+            for name in ("url", "secret", "secret_header"):
+                del self.fields[name]
 
     def arguments(self) -> dict[str, Any]:
         """Return keyword arguments for `create_server` and `update_server`."""
         found = dict(self.cleaned_data)
         is_forgotten = found.pop("forget_secret", False)
-        found["secret_header"] = found["secret_header"] or "Authorization"
-        if not found["secret"] and not is_forgotten:
-            del found["secret"]
+        if "secret_header" in found:
+            found["secret_header"] = found["secret_header"] or "Authorization"
+        if not found.get("secret") and not is_forgotten:
+            found.pop("secret", None)
         return found
 
 

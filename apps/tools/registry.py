@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
+
+from django.conf import settings
 
 from apps.tools.models import ToolRow
 from orchestra.errors import ToolFailed
@@ -35,6 +38,17 @@ def schemas_of(team_id: UUID) -> dict[str, Mapping[str, Any]]:
     return dict(ToolRow.objects.filter(team_id=team_id).values_list("name", "schema"))
 
 
+@functools.cache
+def _load() -> None:
+    functions.load(["orchestra.tools.builtin", *settings.ORCHESTRA_FUNCTIONS])
+
+
+def installed() -> Mapping[str, functions.Function]:
+    """Return the functions of the installation by name, loaded if they are not yet."""
+    _load()
+    return functions.registry()
+
+
 def tool_of(function: functions.Function) -> Tool:
     """Return a function of the installation as a tool."""
     return Tool(
@@ -48,7 +62,7 @@ def tool_of(function: functions.Function) -> Tool:
 
 def find_tools(team_id: UUID | str, names: Iterable[str]) -> dict[str, Tool]:
     """Return the named tools by name, functions first. Raises UnknownTool, ToolNotAllowed."""
-    wanted, known = list(names), functions.registry()
+    wanted, known = list(names), installed()
     others = [name for name in wanted if name not in known]
     rows = {row.name: row for row in _rows(team_id, others)} if others else {}
     return {
@@ -81,6 +95,6 @@ def _rows(team_id: UUID | str, names: list[str]) -> list[ToolRow]:
 
 def _there_are(team_id: UUID | str) -> str:
     own = ToolRow.objects.filter(team_id=team_id).usable().values_list("name", flat=True)
-    names = sorted([*functions.registry(), *own[: SHOWN_NAMES + 1]])
+    names = sorted([*installed(), *own[: SHOWN_NAMES + 1]])
     more = ", …" if len(names) > SHOWN_NAMES else ""
     return f"There are: {', '.join(names[:SHOWN_NAMES])}{more}."

@@ -116,6 +116,37 @@ class ServerSerializer(Out):
         return bool(server.secret)
 
 
+class NewMcpServerSerializer(StrictSerializer):
+    """An MCP server: its address, or a program that the operator allows by name."""
+
+    name = serializers.CharField(max_length=80)
+    slug = serializers.CharField(max_length=60, required=False, help_text="Default: made from the name.")
+    url = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    program = serializers.CharField(max_length=80, required=False, allow_blank=True)
+    secret = serializers.CharField(
+        max_length=4096, required=False, allow_blank=True, write_only=True, help_text="Write-only."
+    )
+    secret_header = serializers.CharField(max_length=80, required=False)
+    calls_per_minute = serializers.IntegerField(min_value=1, required=False, allow_null=True)
+    calls_per_day = serializers.IntegerField(min_value=1, required=False, allow_null=True)
+    is_enabled = serializers.BooleanField(required=False)
+
+
+class ServerTestSerializer(Out):
+    """How the server answered; `code`, `message` and `hint` say what to do when it is not ok."""
+
+    is_ok = serializers.BooleanField()
+    seconds = serializers.FloatField()
+    protocol = serializers.CharField(help_text="Version of MCP that was agreed upon.")
+    tools = serializers.ListField(child=serializers.CharField())
+    changed = serializers.ListField(
+        child=serializers.CharField(), help_text="Tools that are not what was accepted any more."
+    )
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+
+
 class ServerChangesSerializer(StrictSerializer):
     name = serializers.CharField(max_length=80, required=False)
     url = serializers.CharField(max_length=500, required=False, allow_blank=True)

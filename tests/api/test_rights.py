@@ -47,6 +47,7 @@ WRITES = [
     ("post", "/api/v1/tools", {"workflow": "greeting"}),
     ("post", "/api/v1/tools/import", {"document": "x"}),
     ("post", "/api/v1/tools/test", {"tool": "noop"}),
+    ("post", "/api/v1/mcp/servers", {"name": "x", "url": "https://mcp.example/mcp"}),
     ("post", "/api/v1/triggers", {"name": "x"}),
     ("patch", "/api/v1/triggers/{trigger}", {"name": "x"}),
     ("post", "/api/v1/triggers/{trigger}/rotate", None),

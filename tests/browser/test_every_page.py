@@ -31,6 +31,7 @@ PAGES = {
     "agents": "/agents/",
     "agent-new": "/agents/new/",
     "tools": "/tools/",
+    "tools-connect": "/tools/connect/",
     "tools-import": "/tools/import/",
     "connections": "/connections/",
     "triggers": "/triggers/",

@@ -17,6 +17,7 @@ from apps.tools import registry
 from apps.tools.calling import call_row
 from apps.tools.ledger import Caller
 from apps.tools.models import ToolKind
+from apps.tools.sessions import close_sessions
 from orchestra.engine.limits import TOOL_BYTES
 from orchestra.errors import Conflict, NodeFailure
 from orchestra.ids import new_id
@@ -58,7 +59,7 @@ def test_tool(*, team: Team, name: str, arguments: Mapping[str, Any], by: User) 
 
 
 def _call(team: Team, name: str, arguments: Mapping[str, Any], by: User) -> Any:
-    if name in functions.registry():
+    if name in registry.installed():
         return functions.call(name, arguments)
     row = registry.find_row(team.pk, name)
     if row.kind == ToolKind.WORKFLOW:
@@ -66,15 +67,18 @@ def _call(team: Team, name: str, arguments: Mapping[str, Any], by: User) -> Any:
 
     async def call() -> Any:
         async with Outbound(allow=allowed_out(team.slug), limits=Limits(total_seconds=SECONDS)) as http:
-            return await call_row(
-                row,
-                arguments,
-                http=http,
-                in_database=_in_thread,
-                caller=Caller(user=str(by.pk)),
-                headers={"Idempotency-Key": f"test/{new_id()}"},
-                timeout=SECONDS,
-            )
+            try:
+                return await call_row(
+                    row,
+                    arguments,
+                    http=http,
+                    in_database=_in_thread,
+                    caller=Caller(user=str(by.pk)),
+                    key=f"test/{new_id()}",
+                    timeout=SECONDS,
+                )
+            finally:
+                await close_sessions()
 
     return async_to_sync(call)()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import unified_diff
 from typing import Any
 
 from django.contrib import messages
@@ -20,11 +21,11 @@ from apps.accounts.problems import add_problems, words
 from apps.accounts.rights import require
 from apps.accounts.teams import active_team
 from apps.tools import actions
-from apps.tools.forms import ImportForm, ServerForm, ToolForm, TryForm, WorkflowToolForm
+from apps.tools.forms import ImportForm, ToolForm, TryForm, WorkflowToolForm
 from apps.tools.models import ToolKind, ToolRow, ToolServer
-from apps.tools.registry import tool_of
+from apps.tools.registry import installed, tool_of
+from apps.tools.views.shown import form_page
 from orchestra.errors import OrchestraError
-from orchestra.tools import functions
 
 SHOWN_USES = 20
 
@@ -38,7 +39,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     context = {
         "servers": servers.prefetch_related(Prefetch("tools", tools.defer("schema", "spec"))),
         "workflows": tools.filter(server=None),
-        "functions": [tool_of(function) for function in functions.registry().values()],
+        "functions": [tool_of(function) for function in installed().values()],
         "can_edit": user.can(Role.EDITOR, team.pk),
     }
     return render(request, "tools/list.html", context)
@@ -59,7 +60,7 @@ def import_openapi(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("%(count)s tools are made.") % {"count": server.tools.count()})
             return redirect("tools:server", server.slug)
-    return _form(request, form, "tools/import.html")
+    return form_page(request, form, "tools/import.html")
 
 
 @login_required
@@ -76,7 +77,7 @@ def add_workflow(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("The tool is made."))
             return redirect("tools:tool", tool.name)
-    return _form(request, form, "tools/workflow.html")
+    return form_page(request, form, "tools/workflow.html")
 
 
 @login_required
@@ -115,6 +116,20 @@ def try_tool(request: HttpRequest, name: str) -> HttpResponse:
 
 @login_required
 @require_POST
+def accept(request: HttpRequest, name: str) -> HttpResponse:
+    """Take over what the server offers now."""
+    tool = _tool(request, name)
+    try:
+        actions.accept_tool(tool=tool, by=person_of(request))
+    except OrchestraError as error:
+        messages.error(request, words(error))
+    else:
+        messages.success(request, _("The change is accepted; a person is asked about its calls."))
+    return redirect("tools:tool", tool.name)
+
+
+@login_required
+@require_POST
 def delete(request: HttpRequest, name: str) -> HttpResponse:
     """Delete a tool."""
     actions.delete_tool(tool=_tool(request, name), by=person_of(request))
@@ -122,42 +137,9 @@ def delete(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("tools:list")
 
 
-@sensitive_post_parameters("secret")
-@login_required
-def server(request: HttpRequest, slug: str) -> HttpResponse:
-    """Change a server of tools; an empty secret keeps the stored one."""
-    user, found = person_of(request), _server(request, slug)
-    require(user, found.team_id, Role.EDITOR)
-    form = ServerForm(request.POST or None, server=found)
-    if request.method == "POST" and form.is_valid():
-        try:
-            actions.update_server(server=found, by=user, **form.arguments())
-        except OrchestraError as error:
-            add_problems(form, error)
-        else:
-            messages.success(request, _("Saved."))
-            return redirect("tools:server", found.slug)
-    return _form(request, form, "tools/server.html", server=found, tools=found.tools.all())
-
-
-@login_required
-@require_POST
-def delete_server(request: HttpRequest, slug: str) -> HttpResponse:
-    """Delete a server and its tools."""
-    actions.delete_server(server=_server(request, slug), by=person_of(request))
-    messages.success(request, _("The server and its tools are deleted."))
-    return redirect("tools:list")
-
-
 def _tool(request: HttpRequest, name: str) -> ToolRow:
     mine = ToolRow.objects.visible_to(person_of(request)).select_related("team", "server")
     found: ToolRow = get_object_or_404(mine, team=active_team(request), name=name)
-    return found
-
-
-def _server(request: HttpRequest, slug: str) -> ToolServer:
-    mine = ToolServer.objects.visible_to(person_of(request)).select_related("team")
-    found: ToolServer = get_object_or_404(mine, team=active_team(request), slug=slug)
     return found
 
 
@@ -174,6 +156,7 @@ def _detail(
     context = {
         "tool": tool,
         "schema": _pretty(tool.schema),
+        "change": _change(tool),
         "form": form or ToolForm(tool=tool),
         "try_form": attempt or TryForm(),
         "result": result,
@@ -186,9 +169,17 @@ def _detail(
     return render(request, "tools/tool.html", context, status=422 if has_errors else 200)
 
 
+def _change(tool: ToolRow) -> str:
+    """Return, as a unified difference, what the server says now against what was accepted."""
+    if not tool.offered:
+        return ""
+    shown = ("title", "description", "schema")
+    before = _pretty({name: getattr(tool, name) for name in shown})
+    after = _pretty({name: tool.offered[name] for name in shown})
+    return "\n".join(
+        unified_diff(before.splitlines(), after.splitlines(), _("accepted"), _("now"), lineterm="")
+    )
+
+
 def _pretty(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-
-
-def _form(request: HttpRequest, form: Any, template: str, **more: Any) -> HttpResponse:
-    return render(request, template, {"form": form, **more}, status=422 if form.errors else 200)
