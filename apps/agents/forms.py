@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -22,6 +23,23 @@ class ProblemsMixin(forms.BaseForm):
             self.add_error(field if field in self.fields else None, problem.message)
 
 
+ADDRESS_HELP: Mapping[str, Any] = {
+    Dialect.OPENAI: _("Leave empty for OpenAI's own. Ends in /v1 at most providers."),
+    Dialect.RESPONSES: _("Leave empty for OpenAI's own. Ends in /v1."),
+    Dialect.ANTHROPIC: _("Leave empty for Anthropic's own. Ends in /v1."),
+    Dialect.GEMINI: _("Leave empty for Google's own. Ends in /v1beta."),
+    Dialect.OLLAMA: _(
+        "Host and port without a path. Inside this network an operator has to allow them "
+        "(ORCHESTRA_ALLOWED_HOSTS_OUT)."
+    ),
+}
+SECRET_HELP: Mapping[str, Any] = {
+    Dialect.GEMINI: _("The API key, as Google AI Studio shows it."),
+    Dialect.OLLAMA: _("Not needed for a plain Ollama; a gateway in front of it may ask for one."),
+}
+NEEDS_MODEL = _("Used where neither node nor agent names a model. Test the connection to see what it offers.")
+
+
 class ConnectionForm(ProblemsMixin, forms.Form):
     """A connection. The secret is never shown: an empty field keeps the stored one."""
 
@@ -32,7 +50,6 @@ class ConnectionForm(ProblemsMixin, forms.Form):
         max_length=500,
         required=False,
         assume_scheme="https",
-        help_text=_("Leave empty for the provider's own address. Ends in /v1 at most providers."),
     )
     secret = forms.CharField(
         label=_("Secret"),
@@ -56,6 +73,10 @@ class ConnectionForm(ProblemsMixin, forms.Form):
         if connection is not None:
             kwargs.setdefault("initial", _initial(connection, CONNECTION_FIELDS))
         super().__init__(*args, **kwargs)
+        dialect = str(self["dialect"].value())
+        self.fields["base_url"].help_text = ADDRESS_HELP.get(dialect, "")
+        self.fields["secret"].help_text = SECRET_HELP.get(dialect, "")
+        self.fields["default_model"].help_text = NEEDS_MODEL
         if connection is None or not connection.secret:
             del self.fields["forget_secret"]
         else:

@@ -21,7 +21,10 @@ class Dialect(models.TextChoices):
     """How a provider is spoken to."""
 
     OPENAI = "openai", _("OpenAI-compatible")
+    RESPONSES = "responses", _("OpenAI responses")
     ANTHROPIC = "anthropic", _("Anthropic")
+    GEMINI = "gemini", _("Gemini")
+    OLLAMA = "ollama", _("Ollama")
     SIMULATED = "simulated", _("Simulated model")
 
 

@@ -15,14 +15,28 @@ from apps.agents.outbound import allowed_out, team_name
 from orchestra import net
 from orchestra.llm.anthropic import AnthropicClient
 from orchestra.llm.client import ModelClient
+from orchestra.llm.gemini import GeminiClient
+from orchestra.llm.ollama import OllamaClient
 from orchestra.llm.openai import OpenAIClient
+from orchestra.llm.provider import ProviderClient
+from orchestra.llm.responses import ResponsesClient
 from orchestra.llm.script import Script, script_from
 from orchestra.llm.simulated import SimulatedClient
 
 DEFAULT_BASE_URLS: Mapping[str, str] = {
     Dialect.OPENAI: "https://api.openai.com/v1",
+    Dialect.RESPONSES: "https://api.openai.com/v1",
     Dialect.ANTHROPIC: "https://api.anthropic.com/v1",
+    Dialect.GEMINI: "https://generativelanguage.googleapis.com/v1beta",
+    Dialect.OLLAMA: "http://localhost:11434",
     Dialect.SIMULATED: "",
+}
+CLIENTS: Mapping[str, type[ProviderClient]] = {
+    Dialect.OPENAI: OpenAIClient,
+    Dialect.RESPONSES: ResponsesClient,
+    Dialect.ANTHROPIC: AnthropicClient,
+    Dialect.GEMINI: GeminiClient,
+    Dialect.OLLAMA: OllamaClient,
 }
 KEPT_CLIENTS = 500
 
@@ -55,8 +69,7 @@ def make_client(connection: Connection, http: net.Outbound) -> ModelClient:
         return SimulatedClient(script_from(connection.options, installation_script()))
     secret = crypto.decrypt(connection.secret, row=connection.pk, field="secret")
     base_url = base_url_of(connection.dialect, connection.base_url)
-    dialect = AnthropicClient if connection.dialect == Dialect.ANTHROPIC else OpenAIClient
-    return dialect(http, base_url, secret, connection.options)
+    return CLIENTS[connection.dialect](http, base_url, secret, connection.options)
 
 
 def installation_script() -> Script:

@@ -205,7 +205,7 @@ class StartedRunSerializer(Out):
     events_url = serializers.CharField()
 
 
-class CallSerializer(Out):
+class AttemptCallSerializer(Out):
     """One call to a model, or several in a row that went alike (`count`)."""
 
     connection = serializers.CharField()
@@ -230,7 +230,7 @@ class AttemptSerializer(Out):
     error = ObjectField(required=False, allow_null=True)
     cached = serializers.BooleanField(required=False, help_text="Served from the cache, at no cost.")
     retried = serializers.BooleanField(required=False, help_text="Somebody retried the node after it.")
-    calls = CallSerializer(
+    calls = AttemptCallSerializer(
         many=True, required=False, help_text="What its calls to models came to, in order: retries, fallbacks."
     )
     why = serializers.CharField(

@@ -10,7 +10,7 @@ from typing import Any
 from orchestra.llm.simulated import MODELS as SIMULATED
 
 MILLION = 1_000_000
-PROVIDERS = {"openai": "openai", "anthropic": "anthropic"}
+PROVIDERS = {"openai": "openai", "responses": "openai", "anthropic": "anthropic", "gemini": "google"}
 
 Prices = tuple[float, float]
 """Money per million input and output tokens."""
@@ -48,7 +48,7 @@ def prices_of(model: str, base_url: str = "") -> Prices | None:
 
 @lru_cache(maxsize=8)
 def known_models(dialect: str) -> tuple[KnownModel, ...]:
-    """Return the models to offer for a dialect (`openai`, `anthropic`, `simulated`), without retired ones."""
+    """Return the models to offer for a dialect (`openai`, `gemini`, `simulated` …), without retired ones."""
     if dialect == "simulated":
         return tuple(KnownModel(name, "Simulated model", "simulated", None, (0.0, 0.0)) for name in SIMULATED)
     from genai_prices import data_snapshot

@@ -1,4 +1,4 @@
-"""How the two provider APIs ask and answer, from the server's side."""
+"""How provider APIs ask and answer, from the server's side: chat completions and messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from orchestra.llm.client import Message, ModelRequest, ToolCall, ToolSpec
 
@@ -54,13 +54,17 @@ def _message_turns(one: Mapping[str, Any]) -> Iterator[Message]:
         yield Message(str(one["role"]), text, tool_calls=calls)
 
 
-def _pieces(arguments: str) -> tuple[str, str]:
+def pieces_of(arguments: str) -> tuple[str, str]:
     """Cut arguments in two, as streams do."""
     return arguments[: len(arguments) // 2], arguments[len(arguments) // 2 :]
 
 
 class Dialect(ABC):
     """How one API asks and answers."""
+
+    content_type: ClassVar[str] = "text/event-stream"
+    streams_unasked: ClassVar[bool] = False
+    """Whether a request that does not say `stream` is streamed."""
 
     @abstractmethod
     def asked(self, body: dict[str, Any]) -> ModelRequest:
@@ -129,7 +133,7 @@ class ChatDialect(Dialect):
         return [*calls, end, f"data: {json.dumps(last)}\n\n", "data: [DONE]\n\n"]
 
     def _call(self, call: ToolCall) -> list[dict[str, Any]]:
-        first, second = _pieces(call.arguments)
+        first, second = pieces_of(call.arguments)
         return [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": first}},
             {"function": {"arguments": second}},
@@ -214,7 +218,7 @@ class MessagesDialect(Dialect):
         block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
         deltas = [
             {"index": index, "delta": {"type": "input_json_delta", "partial_json": piece}}
-            for piece in _pieces(call.arguments)
+            for piece in pieces_of(call.arguments)
         ]
         return [
             self._event("content_block_start", {"index": index, "content_block": block}),

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from orchestra.errors import ModelRefused, ModelUnavailable, NodeFailure
 from orchestra.llm.client import Chunk, ModelRequest
-from orchestra.llm.sse import EventParser, ServerEvent
+from orchestra.llm.sse import EventParser, LineParser, ServerEvent
 from orchestra.llm.wire import NotServed, as_model_errors, error_for, message_in, redact
 from orchestra.net import Outbound, Reply
 
@@ -31,6 +31,7 @@ class ProviderClient(ABC):
     """
 
     path: ClassVar[str]
+    models_path: ClassVar[str] = "/models"
     droppable: ClassVar[Mapping[str, str]]
     """Features that some servers refuse, each with what the refusal then says (a regular expression)."""
 
@@ -68,6 +69,17 @@ class ProviderClient(ABC):
                 break
         raise error_for(reply.status, reply.headers, body, secret=self._secret)
 
+    def address(self, request: ModelRequest) -> str:
+        """Return the URL that a request goes to."""
+        return f"{self._base_url}{self.path}"
+
+    def model_names(self, answer: Mapping[str, Any]) -> list[str] | None:
+        """Return the names in a list of models; None when it is not one."""
+        data = answer.get("data")
+        if not isinstance(data, list):
+            return None
+        return [str(entry["id"]) for entry in data if isinstance(entry, dict) and "id" in entry]
+
     async def models(self) -> list[str]:
         """Return the names of the models that this connection offers: the cheapest test of URL and secret.
 
@@ -75,20 +87,20 @@ class ProviderClient(ABC):
         """
         async with as_model_errors():
             answer = await self._http.request(
-                "GET", f"{self._base_url}/models", headers=self._all_headers(None)
+                "GET", f"{self._base_url}{self.models_path}", headers=self._all_headers(None)
             )
         if answer.status != 200:
             text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
             raise error_for(answer.status, answer.headers, text, secret=self._secret)
-        data = answer.body.get("data") if isinstance(answer.body, dict) else None
-        if not isinstance(data, list):
+        names = self.model_names(answer.body) if isinstance(answer.body, dict) else None
+        if names is None:
             raise ModelUnavailable("The address answers, but not as a model provider: check the base URL.")
-        return sorted(str(entry["id"]) for entry in data if isinstance(entry, dict) and "id" in entry)
+        return sorted(names)
 
     def _open(self, request: ModelRequest) -> Any:
         return self._http.open(
             "POST",
-            f"{self._base_url}{self.path}",
+            self.address(request),
             headers=self._all_headers(request),
             body=self.payload(request, frozenset(self._without)),
             timeout=request.timeout or TOTAL_SECONDS,
@@ -120,8 +132,9 @@ class ProviderClient(ABC):
 
     async def _chunks(self, reply: Reply, request: ModelRequest) -> AsyncIterator[Chunk]:
         reader = self.reader(request)
-        if reply.content_type == "text/event-stream":
-            async for event in _events(reply):
+        parser = PARSERS.get(reply.content_type)
+        if parser is not None:
+            async for event in _events(reply, parser()):
                 for chunk in reader.read(event, self._secret):
                     yield chunk
                 if reader.is_complete:
@@ -159,8 +172,14 @@ def cut() -> ModelUnavailable:
     return ModelUnavailable("The stream was cut before the answer was complete.")
 
 
-async def _events(reply: Reply) -> AsyncIterator[ServerEvent]:
-    parser = EventParser()
+PARSERS: Mapping[str, type[EventParser | LineParser]] = {
+    "text/event-stream": EventParser,
+    "application/x-ndjson": LineParser,
+}
+"""How streams of each content type are read."""
+
+
+async def _events(reply: Reply, parser: EventParser | LineParser) -> AsyncIterator[ServerEvent]:
     async for raw in reply.chunks():
         for event in parser.feed(raw):
             yield event

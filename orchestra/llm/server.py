@@ -1,4 +1,4 @@
-"""The simulated model as an HTTP server of both dialects, for load and fault tests of the real path."""
+"""The simulated model as an HTTP server of every dialect, for load and fault tests of the real path."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from orchestra.llm.client import ModelRequest
+from orchestra.llm.dialect_gemini import GeminiDialect
+from orchestra.llm.dialect_ollama import OllamaDialect
+from orchestra.llm.dialect_responses import ResponsesDialect
 from orchestra.llm.dialects import ChatDialect, Dialect, MessagesDialect, Reply
 from orchestra.llm.script import Script, take_directives
 from orchestra.llm.simulated import MODELS, paced, said, tokens_in, tokens_out
@@ -24,7 +27,8 @@ SILENCE_SECONDS = 3600.0
 
 
 def make_app(script: Script | None = None) -> web.Application:
-    """Return the application: `/v1/chat/completions`, `/v1/messages`, `/v1/models`.
+    """Return the application, with the base URLs `/v1` (chat completions, responses, messages), `/v1beta` (Gemini)
+    and none (Ollama's `/api/chat`), each with its list of models.
 
     `script` is the default behaviour; directives in a prompt change it for that request. Attempts are told by
     `X-Attempt`, else counted per equal request.
@@ -35,12 +39,41 @@ def make_app(script: Script | None = None) -> web.Application:
     app.router.add_post("/v1/chat/completions", _chat)
     app.router.add_post("/v1/messages", _messages)
     app.router.add_get("/v1/models", _models)
+    app.router.add_post("/v1/responses", _responses)
+    app.router.add_post("/v1beta/models/{model}:{method}", _gemini)
+    app.router.add_get("/v1beta/models", _gemini_models)
+    app.router.add_post("/api/chat", _ollama)
+    app.router.add_get("/api/tags", _ollama_models)
     return app
 
 
 async def _models(request: web.Request) -> web.Response:
     entries = [{"id": name, "object": "model", "owned_by": "simulated"} for name in MODELS]
     return web.json_response({"object": "list", "data": entries})
+
+
+async def _gemini_models(request: web.Request) -> web.Response:
+    entries = [
+        {"name": f"models/{name}", "supportedGenerationMethods": ["generateContent"]} for name in MODELS
+    ]
+    return web.json_response({"models": entries})
+
+
+async def _ollama_models(request: web.Request) -> web.Response:
+    return web.json_response({"models": [{"name": name, "model": name} for name in MODELS]})
+
+
+async def _responses(request: web.Request) -> web.StreamResponse:
+    return await _answer(request, ResponsesDialect())
+
+
+async def _gemini(request: web.Request) -> web.StreamResponse:
+    is_streamed = request.match_info["method"] == "streamGenerateContent"
+    return await _answer(request, GeminiDialect(), model=request.match_info["model"], stream=is_streamed)
+
+
+async def _ollama(request: web.Request) -> web.StreamResponse:
+    return await _answer(request, OllamaDialect())
 
 
 async def _chat(request: web.Request) -> web.StreamResponse:
@@ -51,10 +84,10 @@ async def _messages(request: web.Request) -> web.StreamResponse:
     return await _answer(request, MessagesDialect())
 
 
-async def _answer(request: web.Request, dialect: Dialect) -> web.StreamResponse:
+async def _answer(request: web.Request, dialect: Dialect, **from_url: object) -> web.StreamResponse:
     raw = await request.read()
     try:
-        body = json.loads(raw)
+        body = {**json.loads(raw), **from_url}
         asked = dialect.asked(body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return _refusal(400, f"The request cannot be read: {type(error).__name__}.")
@@ -69,7 +102,7 @@ async def _answer(request: web.Request, dialect: Dialect) -> web.StreamResponse:
     calls = calls_of(asked, messages, script)
     text, reason = await said(asked, messages, script, calls)
     answer = Reply(text, reason, (tokens_in(messages), tokens_out(text, calls)), calls)
-    if not body.get("stream"):
+    if not body.get("stream", dialect.streams_unasked):
         await asyncio.sleep(sum(pause for _, pause in paced(text, script, asked)))
         return web.json_response(dialect.whole(asked, answer))
     return await _stream(request, dialect, asked, script, answer, kind, detail)
@@ -85,7 +118,7 @@ async def _stream(
     detail: str,
 ) -> web.StreamResponse:
     response = web.StreamResponse(
-        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        headers={"Content-Type": dialect.content_type, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     )
     await response.prepare(request)
     await _write(response, dialect.opening(asked, answer.usage))

@@ -1,4 +1,4 @@
-"""Server-sent events as bytes in, events out: the lean parser that every streaming dialect shares."""
+"""Streams as bytes in, events out: the lean parsers of server-sent events and of lines of JSON."""
 
 from __future__ import annotations
 
@@ -72,3 +72,21 @@ class EventParser:
             self._size += len(value)
         elif name == b"event":
             self._name = value.removeprefix(b" ")
+
+
+class LineParser:
+    """The same for lines of JSON: every line that is not empty is an event without a name."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[ServerEvent]:
+        """Return the lines that this read completes. Raises ModelUnavailable when one grows without end."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise ModelUnavailable("The provider sent a line without end.")
+        return [ServerEvent(b"", line) for line in lines if line.strip()]
+
+    def close(self) -> list[ServerEvent]:
+        """Return the last line of a stream that ended without its line break."""
+        return self.feed(b"\n") if self._rest else []

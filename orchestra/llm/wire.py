@@ -25,6 +25,8 @@ MAX_MESSAGE = 500
 KEYS = re.compile(
     r"\b(?:sk|pk|rk|key|api|xai|gsk|AIza)[-_][A-Za-z0-9_\-*.]{6,}|AIza[\w-]{20,}|(?<=Bearer )\S+"
 )
+BAD_KEY = re.compile(r"API[ _]key[ _](?:not[ _]valid|invalid|expired)", re.IGNORECASE)
+"""What some providers say with status 400 of a key that they refuse."""
 SPENT = re.compile(r"insufficient_quota|credit balance|billing", re.IGNORECASE)
 
 
@@ -40,7 +42,7 @@ def error_for(status: int, headers: Mapping[str, str], body: str, *, secret: str
     """
     said = redact(provider_message(body), secret)
     told = f"The provider answers {status}" + (f": {said}" if said else ".")
-    if status in (401, 403):
+    if status in (401, 403) or (status == 400 and BAD_KEY.search(body)):
         return BadCredentials(told)
     if status == 429:
         return NotServed(told) if SPENT.search(body) else RateLimited(told, retry_after=retry_after(headers))

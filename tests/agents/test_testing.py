@@ -18,13 +18,14 @@ def try_it(connect: Any, editor: Any, settings: Any) -> Any:
 
     def attempt(server: Any, **fields: Any) -> Any:
         settings.ORCHESTRA_ALLOWED_HOSTS_OUT = frozenset({server.endpoint})
-        made = connect(base_url=f"{server.url}/v1", **fields)
+        base = {"gemini": "/v1beta", "ollama": ""}.get(fields.get("dialect", "openai"), "/v1")
+        made = connect(base_url=f"{server.url}{base}", **fields)
         return actions.test_connection(connection=made, by=editor)
 
     return attempt
 
 
-@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+@pytest.mark.parametrize("dialect", ["openai", "responses", "anthropic", "gemini", "ollama"])
 def test_a_working_connection_lists_its_models(dialect: str, try_it: Any, serve_beside: Any) -> None:
     with serve_beside(make_app()) as server:
         result = try_it(server, dialect=dialect)

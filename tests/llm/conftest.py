@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from orchestra.llm.client import Chunk, Message, ModelRequest
+from orchestra.llm.gemini import GeminiClient
+from orchestra.llm.ollama import OllamaClient
 from orchestra.net import Outbound
 
 KEY = "sk-test-0123456789"
+BASES = {GeminiClient: "/v1beta", OllamaClient: ""}
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ async def client_of() -> AsyncIterator[Callable[..., Any]]:
     def make(dialect: Any, *servers: Any, secret: str = KEY, options: Any = None) -> Any:
         http = Outbound(allow=frozenset(server.endpoint for server in servers))
         opened.append(http)
-        return dialect(http, f"{servers[0].url}/v1", secret, options)
+        return dialect(http, f"{servers[0].url}{BASES.get(dialect, '/v1')}", secret, options)
 
     yield make
     for http in opened:

@@ -30,7 +30,7 @@ def test_prices_are_per_million_tokens() -> None:
     assert cost("gpt-4o", 1000, 2000) == pytest.approx((1000 * prices[0] + 2000 * prices[1]) / 1e6)
 
 
-@pytest.mark.parametrize("dialect", ["openai", "anthropic", "simulated"])
+@pytest.mark.parametrize("dialect", ["openai", "responses", "anthropic", "gemini", "simulated"])
 def test_each_dialect_has_models_to_choose_from(dialect: str) -> None:
     models = known_models(dialect)
 

@@ -1,4 +1,4 @@
-"""Both dialects against a scripted server: every way in which a provider can fail has its error."""
+"""Every dialect against a scripted server: every way in which a provider can fail has its error."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from orchestra.errors import (
 )
 from orchestra.llm.anthropic import AnthropicClient
 from orchestra.llm.client import Finish, Message, TextDelta
+from orchestra.llm.gemini import GeminiClient
+from orchestra.llm.ollama import OllamaClient
 from orchestra.llm.openai import OpenAIClient
+from orchestra.llm.responses import ResponsesClient
 from orchestra.llm.script import Script
 from orchestra.llm.server import make_app
 from orchestra.llm.wire import NotServed
 from orchestra.net import Outbound
 from tests.local_server import serving, serving_raw
 
-DIALECTS = [OpenAIClient, AnthropicClient]
+DIALECTS = [OpenAIClient, AnthropicClient, ResponsesClient, GeminiClient, OllamaClient]
 TEXT = "Summarise this: The cat sat on the mat. It was warm there. Nobody moved it all day."
 SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}, "required": ["score"]}
 AT_ONCE = Script(latency=0, tps=0)
@@ -161,7 +164,9 @@ async def test_the_key_the_attempt_and_the_idempotency_key_are_sent(
         with pytest.raises(ModelUnavailable):
             await collect(client, asking(idempotency_key="run/node", attempt=4))
 
-    assert "sk-test-0123456789" in (seen.get("x-api-key") or seen["authorization"])
+    assert "sk-test-0123456789" in (
+        seen.get("x-api-key") or seen.get("x-goog-api-key") or seen["authorization"]
+    )
     assert seen["idempotency-key"] == "run/node"
     assert seen["x-attempt"] == "4"
     assert seen["x-team"] == "blue"

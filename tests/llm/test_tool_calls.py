@@ -1,4 +1,4 @@
-"""Tool calls in both dialects and with the simulated model: asked for, put together from pieces, answered."""
+"""Tool calls in every dialect and with the simulated model: asked for, put together from pieces, answered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from aiohttp import web
 from orchestra.errors import ModelUnavailable
 from orchestra.llm.anthropic import AnthropicClient
 from orchestra.llm.client import Finish, Message, ModelRequest, TextDelta, ToolCall, ToolSpec
+from orchestra.llm.gemini import GeminiClient
+from orchestra.llm.ollama import OllamaClient
 from orchestra.llm.openai import OpenAIClient
+from orchestra.llm.responses import ResponsesClient
 from orchestra.llm.script import Script
 from orchestra.llm.server import make_app
 from orchestra.llm.simulated import SimulatedClient
@@ -106,7 +109,9 @@ async def test_a_model_that_asks_for_calls_without_end_is_stopped(
             await collect(client_of(OpenAIClient, server), asking(tools=TOOLS))
 
 
-@pytest.mark.parametrize("dialect", [OpenAIClient, AnthropicClient])
+@pytest.mark.parametrize(
+    "dialect", [OpenAIClient, AnthropicClient, ResponsesClient, GeminiClient, OllamaClient]
+)
 async def test_a_whole_conversation_with_tools_through_a_server(
     client_of: Any, collect: Any, dialect: Any
 ) -> None:

@@ -20,6 +20,7 @@ PAGES = {
 }
 MORE_PAGES = (
     "/connections/new/?dialect=openai",
+    "/connections/new/?dialect=ollama",
     "/connections/new/?dialect=simulated",
     "/runs/",
     "/usage/",

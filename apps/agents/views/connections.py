@@ -24,14 +24,21 @@ from apps.agents.forms import ConnectionForm
 from apps.agents.models import Connection, Dialect
 from apps.agents.providers import DEFAULT_BASE_URLS
 from orchestra.errors import OrchestraError
+from orchestra.llm.catalogue import known_models
 
 DIALECT_WORDS = {
-    Dialect.OPENAI: gettext_lazy("OpenAI, and everything that speaks its dialect: vLLM, Ollama, gateways."),
+    Dialect.OPENAI: gettext_lazy(
+        "Chat completions: OpenAI, and everything that speaks its dialect, such as vLLM."
+    ),
+    Dialect.RESPONSES: gettext_lazy("OpenAI's newer API, for models that are only offered there."),
+    Dialect.GEMINI: gettext_lazy("Google's Gemini models."),
+    Dialect.OLLAMA: gettext_lazy("Models on a machine of your own, in Ollama's own dialect."),
     Dialect.ANTHROPIC: gettext_lazy("Anthropic's messages."),
     Dialect.SIMULATED: gettext_lazy("Answers from the text it is given, without a model, a key or a cost."),
 }
 
 CHANGES_SHOWN = 10
+KNOWN_SHOWN = 200
 
 
 @login_required
@@ -155,6 +162,7 @@ def _form_page(
         "connection": connection,
         "dialect_label": Dialect(dialect).label if dialect in Dialect.values else dialect,
         "default_url": DEFAULT_BASE_URLS.get(dialect, ""),
+        "known_models": known_models(dialect)[:KNOWN_SHOWN],
         "is_simulated": dialect == Dialect.SIMULATED,
         "breaker_changes": connection.breaker_changes.all()[:CHANGES_SHOWN] if connection else (),
     }

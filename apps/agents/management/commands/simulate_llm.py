@@ -13,7 +13,10 @@ from orchestra.llm.server import make_app
 
 
 class Command(BaseCommand):
-    help = "Serve the simulated model at /v1/chat/completions, /v1/messages and /v1/models. It needs no key."
+    help = (
+        "Serve the simulated model in every dialect: chat completions, responses and messages under /v1, Gemini under "
+        "/v1beta, Ollama without a path. It needs no key."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,6 +39,7 @@ class Command(BaseCommand):
         def tell(_text: str) -> None:
             """Say where it answers, once it does."""
             self.stdout.write(f"The simulated model answers at http://{place}/v1 (stop with Ctrl-C).")
+            self.stdout.write(f"As Gemini: http://{place}/v1beta. As Ollama: http://{place}.")
             self.stdout.write(f"To let Orchestra call it: ORCHESTRA_ALLOWED_HOSTS_OUT={place}")
             self.stdout.flush()
 
