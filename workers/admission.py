@@ -110,7 +110,7 @@ class Gate:
         def change(state: rules.State, now: int) -> None:
             rules.release(state, ticket.limits, ticket.asking, now, began=now - spent, tokens=tokens)
 
-        self._soon(self._change(ticket.account, change))
+        self._soon(self.change(ticket.account, change))
 
     def pause(self, target: ModelTarget, seconds: float) -> None:
         """Let nobody call an account for so long: not here, and soon not in any other process."""
@@ -119,7 +119,7 @@ class Gate:
         message = {"pause": target.account, "seconds": seconds}
         self._soon(asyncio.to_thread(live.tell_workers, message))
         if target.limits.is_any:
-            self._soon(self._change(target.account, partial(_pause, seconds)))
+            self._soon(self.change(target.account, partial(_pause, seconds)))
 
     def hear_pause(self, account: str, seconds: float) -> None:
         """Note a pause that this or another process was asked for."""
@@ -132,7 +132,7 @@ class Gate:
         self.pauses.pop(target.account, None)
         if not target.limits.is_any:
             return rules.GO
-        verdict = await self._change(
+        verdict = await self.change(
             target.account, lambda state, now: rules.admit(state, target.limits, asking, now)
         )
         if not verdict.limit:
@@ -141,7 +141,8 @@ class Gate:
         return verdict
 
     # The store -------------------------------------------------------------------------------
-    async def _change(self, account: str, change: Change[T]) -> T:
+    async def change(self, account: str, change: Change[T]) -> T:
+        """Let `change` work on the state that all workers share under a name; return what it returns."""
         async with self._locks[account]:
             try:
                 if settings.REDIS_URL:
@@ -190,7 +191,7 @@ class Gate:
             while any(count > 0 for count in self._held.values()):
                 await asyncio.sleep(RENEWED_EVERY)
                 for account in [account for account, count in self._held.items() if count > 0]:
-                    await self._change(account, lambda state, now: rules.keep(state, self.runtime.name, now))
+                    await self.change(account, lambda state, now: rules.keep(state, self.runtime.name, now))
         finally:
             self._is_renewing = False
 
@@ -202,7 +203,12 @@ class Gate:
 
 def estimate(request: ModelRequest) -> int:
     """Return about how many tokens a call takes, question and answer."""
-    return sum(count_tokens(one.content) for one in request.messages) + (request.max_tokens or ANSWER_TOKENS)
+    return tokens_in(request) + (request.max_tokens or ANSWER_TOKENS)
+
+
+def tokens_in(request: ModelRequest) -> int:
+    """Return about how many tokens a question has."""
+    return sum(count_tokens(one.content) for one in request.messages)
 
 
 def _pause(seconds: float, state: rules.State, now: int) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestra.engine.context import Postponed
 from orchestra.errors import NodeFailure, RateLimited
@@ -17,12 +17,21 @@ from orchestra.llm.limits import Asking
 from orchestra.llm.patience import retry_pause
 from workers import telemetry
 from workers.admission import Ticket, estimate
+from workers.purse import Reservation
 
 if TYPE_CHECKING:
     from workers.context import WorkerContext
 
 SHARE_OF_TIME = 0.5
 """Of the time that an attempt has: so long may one target be silent while there are others to turn to."""
+
+
+class Entry(NamedTuple):
+    """What a call that may begin holds."""
+
+    ticket: Ticket
+    is_probe: bool
+    held: Reservation | None
 
 
 class AdmittedClient:
@@ -80,7 +89,7 @@ class AdmittedClient:
             return request
         return replace(request, idle=request.timeout * SHARE_OF_TIME)
 
-    async def _enter(self, request: ModelRequest) -> tuple[Ticket, bool]:
+    async def _enter(self, request: ModelRequest) -> Entry:
         context, target = self.context, self.target
         runtime, facts = context.runtime, context.claimed.facts
         asking = Asking(
@@ -91,7 +100,9 @@ class AdmittedClient:
         )
         is_fresh = not context.has_called and not context.node.effect
         is_probe = False
+        held: Reservation | None = None
         try:
+            held = await runtime.purse.reserve(context, target, request, may_lie_down=is_fresh)
             is_probe = await runtime.breakers.enter(
                 target,
                 may_lie_down=is_fresh and not self.has_others,
@@ -101,12 +112,13 @@ class AdmittedClient:
                 target, asking, may_lie_down=is_fresh, has_others=self.has_others
             )
         except BaseException as error:
+            runtime.purse.settle(held, has_begun=False)
             runtime.breakers.note(target, error, is_probe=is_probe, is_ended=False)
             if isinstance(error, NodeFailure) and not isinstance(error, Postponed):
                 self.note(error)
             raise
         context.has_called = True
-        return ticket, is_probe
+        return Entry(ticket, is_probe, held)
 
     def _pause_after(self, error: NodeFailure, call: _Call, tried: int) -> float | None:
         """Return the seconds before the call is made again, None when it is not."""
@@ -122,9 +134,9 @@ class AdmittedClient:
 class _Call:
     """One call under way: what has to be given back and told when it is over, however it ends."""
 
-    def __init__(self, client: AdmittedClient, entered: tuple[Ticket, bool]) -> None:
+    def __init__(self, client: AdmittedClient, entered: Entry) -> None:
         self._client = client
-        self._ticket, self._is_probe = entered
+        self._ticket, self._is_probe, self._held = entered
         self._began = time.monotonic()
         self._tokens: int | None = None
         self._error: NodeFailure | None = None
@@ -134,6 +146,8 @@ class _Call:
 
     def take(self, chunk: Chunk) -> None:
         self.has_begun = True
+        if self._held is not None:
+            self._held.take(chunk)
         if isinstance(chunk, Finish):
             self._tokens = chunk.input_tokens + chunk.output_tokens
             telemetry.note_answer(self._span, chunk)
@@ -150,6 +164,7 @@ class _Call:
         self._span.end()
         runtime = self._client.context.runtime
         runtime.gate.leave(self._ticket, self._tokens)
+        runtime.purse.settle(self._held, has_begun=self.has_begun)
         runtime.breakers.note(
             self._client.target, self._error, is_probe=self._is_probe, is_ended=self._is_ended
         )

@@ -14,15 +14,13 @@ from apps.agents.outbound import allowed_out
 from apps.agents.targets import resolve_targets
 from apps.runs.actions.assignees import check_assignees
 from apps.runs.actions.family import start_child
-from apps.runs.actions.limits import cost_of
 from apps.runs.actions.operations import Claimed
 from orchestra import net
 from orchestra.engine.context import Context
 from orchestra.engine.nodes import kind
 from orchestra.engine.outcome import ItemResult, Outcome
-from orchestra.engine.plan import INLINE, UNDO, PlanNode
+from orchestra.engine.plan import INLINE, PlanNode
 from orchestra.engine.scope import scope_for
-from orchestra.errors import CostLimit
 from orchestra.llm.client import ModelTarget
 from orchestra.llm.spending import Tally
 from orchestra.llm.trail import Trail
@@ -106,15 +104,7 @@ class WorkerContext:
         return admitted(await self.in_database(lambda: resolve_targets(team, settings)), self)
 
     async def check_budget(self, spent: float = 0.0) -> None:
-        limit = self.claimed.facts.plan.limits.get("cost")
-        if limit is None or UNDO in self.path:
-            return
-        run = self.claimed.facts.run
-        before = self.claimed.spent
-        if spent:
-            before = await self.in_database(lambda: cost_of(run))
-        if before + spent >= limit:
-            raise CostLimit(f"The run has cost {before + spent:.6f}; its limit is {limit:g}.")
+        await self.runtime.purse.check(self)
 
     async def check_assignees(self, assignees: Sequence[str], quorum: int) -> None:
         team = self.claimed.facts.team

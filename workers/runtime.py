@@ -36,6 +36,7 @@ from workers.breakers import Breakers
 from workers.context import WorkerContext
 from workers.pace import Pace
 from workers.pool import LoopGreenlet, present
+from workers.purse import Purse
 from workers.recorder import Recorder
 from workers.sender import Sender
 from workers.stretch import Ended, Stretch
@@ -70,6 +71,7 @@ class Runtime:
         self.pace = Pace()
         self.texts = live.TextStreams()
         self.gate = Gate(self)
+        self.purse = Purse(self)
         self.breakers = Breakers(self)
         self.slots = asyncio.Semaphore(settings.ORCHESTRA_LLM_SLOTS)
         self.running: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)

@@ -25,7 +25,7 @@ from django.utils import timezone
 from apps.accounts.actions import purge_expired
 from apps.agents.actions import breakers
 from apps.chat.actions import follow_answers
-from apps.runs.actions import aging, cache, limits, places, retention
+from apps.runs.actions import admission, aging, cache, limits, places, retention
 from apps.runs.actions import upkeep as passes
 from apps.runs.actions.control import cancel_orphans
 from apps.runs.models import Leadership
@@ -138,6 +138,7 @@ def purge() -> None:
     """Remove what is old or was left behind, a batch of each."""
     passes.forget_workers()
     cache.purge_results()
+    admission.forget_spending()
     purge_expired()
     triggers.purge_firings()
     breakers.purge_changes()

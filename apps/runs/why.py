@@ -130,6 +130,7 @@ def _of_limit(node: NodeRun, until: str) -> Why:
         "concurrency": _("The connection %(name)s has as many calls under way as it may."),
         "share": _("Other teams wait for the same provider; it is their turn."),
         "interactive": _("Somebody waits in person for the same provider; that goes first."),
+        "cost": _("The calls under way may use up what the run may cost."),
         "provider": _("The provider has asked for a pause."),
         "breaker": _("Too many calls to the connection %(name)s have failed; it is left alone for a moment."),
     }

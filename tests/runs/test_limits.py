@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from apps.agents.actions import create_connection
-from apps.runs.actions import cancel_run, limits, start_run
-from apps.runs.models import Run
+from apps.runs.actions import admission, cancel_run, limits, start_run, upkeep
+from apps.runs.models import Admission, Run
 from tests.running import nodes_of, wait_for_end, wait_until
 from tests.runs import functions_for_tests as functions
 
@@ -98,3 +98,44 @@ def test_a_run_makes_no_paid_call_once_its_money_is_spent(
     assert (nodes["second"].attempt, nodes["second"].output_tokens) == (1, 0)
     assert nodes["free"].output == "cost_limit"
     assert run.cost == nodes["first"].cost > 1
+
+
+MANY = """
+orchestra: 1
+limits: {cost: 3.5}
+nodes:
+  each:
+    kind: map
+    settings:
+      items: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+      concurrency: 12
+      body: {nodes: {ask: {kind: llm, settings: {prompt: "Tell me all about {{ item }}", max_tokens: 10}}}, output: 1}
+"""
+
+
+def test_calls_at_the_same_time_cannot_all_spend_what_is_left(
+    worker: Any, publish_workflow: Any, team: Any, editor: Any
+) -> None:
+    options = {"latency": 0.2, "tps": 0, "prices": {"simulated-1": [0, 100_000]}}  # ten tokens are 1.00
+    create_connection(team=team, name="Sim", dialect="simulated", options=options, is_default=True, by=editor)
+
+    run = start_run(workflow=publish_workflow(MANY), input={}, by=editor)
+    wait_until(run, lambda fresh: upkeep.release_postponed() >= 0 and fresh.is_final)
+
+    asked = run.node_runs.filter(node="ask")
+    assert (run.status, float(run.cost)) == ("failed", 4.0)
+    assert "its limit is 3.5" in run.error["message"], run.error
+    assert asked.filter(status="succeeded").count() == 4
+    held_back = run.events.filter(type="node.waiting", data__waiting_for="limit:cost:sim")
+    assert held_back.count() >= 8
+
+
+def test_what_was_kept_of_a_run_s_money_is_forgotten_after_a_day(db: None) -> None:
+    admission.change_admission("run:1", lambda state, _now: state.update(spent=1.0))
+    admission.change_admission("account", lambda state, _now: state.update(tokens=1))
+    assert admission.forget_spending() == 0
+
+    Admission.objects.update(changed_at=timezone.now() - 2 * admission.KEPT)
+
+    assert admission.forget_spending() == 1
+    assert [row.account for row in Admission.objects.all()] == ["account"]

@@ -30,6 +30,7 @@ from tests.running import nodes_of, wait_for_end, wait_until
 from workers.admission import Gate, estimate
 from workers.breakers import Breakers
 from workers.calls import admitted
+from workers.purse import Purse
 
 ASK = {
     "orchestra": 1,
@@ -62,7 +63,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         return work(states.setdefault(account, {}), int(loop.time() * 1000))
 
-    monkeypatch.setattr(Gate, "_change", change)
+    monkeypatch.setattr(Gate, "change", change)
     return states
 
 
@@ -71,8 +72,8 @@ def gate_of(name: str) -> Gate:
 
 
 def context_of(gate: Gate, team: str = "a", **fields: Any) -> Any:
-    gate.runtime.__dict__.update(gate=gate, breakers=Breakers(gate.runtime))
-    facts = SimpleNamespace(team=team, is_interactive=False)
+    gate.runtime.__dict__.update(gate=gate, breakers=Breakers(gate.runtime), purse=Purse(gate.runtime))
+    facts = SimpleNamespace(team=team, is_interactive=False, plan=SimpleNamespace(limits={}))
     node = SimpleNamespace(effect=None)
     values = {
         "runtime": gate.runtime,

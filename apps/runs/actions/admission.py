@@ -1,8 +1,9 @@
-"""The state of an account's limits in the database, for installations without Redis."""
+"""The state of an account's limits, or of a run's money, in the database, for installations without Redis."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from apps.runs.models import Admission
 from orchestra.llm.limits import State
 
 T = TypeVar("T")
+KEPT = timedelta(days=1)
 Change = Callable[[State, int], T]
 """Reads and changes a state at a time in milliseconds."""
 
@@ -24,3 +26,9 @@ def change_admission(account: str, change: Change[T]) -> T:
         answer = change(row.state, int(timezone.now().timestamp() * 1000))
         row.save()
     return answer
+
+
+def forget_spending() -> int:
+    """Delete what was kept of the money of runs that have made no call for long; return how many."""
+    old = Admission.objects.filter(account__startswith="run:", changed_at__lt=timezone.now() - KEPT)
+    return old.delete()[0]
