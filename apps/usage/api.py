@@ -15,9 +15,9 @@ from apps.accounts.pages import person_of
 from apps.accounts.teams import active_team
 from apps.usage.serializers import (
     CallFilters,
-    CallSerializer,
+    ModelCallSerializer,
     UsageFilters,
-    UsageSerializer,
+    UsageSumsSerializer,
     only_of,
     period_of,
 )
@@ -46,7 +46,7 @@ class UsageView(APIView):
         operation_id="usage_read",
         parameters=[UsageFilters],
         responses={
-            (200, "application/json"): UsageSerializer,
+            (200, "application/json"): UsageSumsSerializer,
             (200, "text/csv"): OpenApiResponse(str, description="The same lines as CSV"),
         },
         description="Tokens and money in a period, by day or another group; the total is of all that was asked for.",
@@ -71,7 +71,7 @@ class UsageView(APIView):
             "results": lines,
             "total": total_of(rows),
         }
-        return Response(UsageSerializer(answer).data)
+        return Response(UsageSumsSerializer(answer).data)
 
 
 class CallsView(PagedView):
@@ -80,11 +80,11 @@ class CallsView(PagedView):
     @extend_schema(
         operation_id="usage_calls",
         parameters=[CallFilters],
-        responses=CallSerializer(many=True),
+        responses=ModelCallSerializer(many=True),
         description="Each call of a model, newest first, with the price it was charged at.",
     )
     def get(self, request: Request) -> Response:
         user, team = person_of(request), active_team(request)
         given = checked(CallFilters, request.query_params.dict())
         rows = calls_of(user, team, period_of(given, user), only_of(given, user))
-        return self.page(rows.select_related("user").order_by("-id"), CallSerializer)
+        return self.page(rows.select_related("user").order_by("-id"), ModelCallSerializer)

@@ -90,7 +90,7 @@ class LineSerializer(serializers.Serializer[Any]):
     seconds = serializers.FloatField(help_text="Of all calls together.")
 
 
-class UsageSerializer(serializers.Serializer[Any]):
+class UsageSumsSerializer(serializers.Serializer[Any]):
     since = serializers.DateField()
     until = serializers.DateField()
     time_zone = serializers.CharField()
@@ -100,7 +100,7 @@ class UsageSerializer(serializers.Serializer[Any]):
     total = LineSerializer()
 
 
-class CallSerializer(serializers.ModelSerializer[ModelCall]):
+class ModelCallSerializer(serializers.ModelSerializer[ModelCall]):
     """One call of a model."""
 
     cost = serializers.FloatField()

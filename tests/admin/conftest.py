@@ -35,6 +35,7 @@ from apps.runs.models import (
     Vote,
     Worker,
 )
+from apps.tools.models import ToolRow, ToolServer, ToolUse
 from apps.triggers.models import Firing, Trigger
 from apps.usage.models import ModelCall
 from apps.workflows.models import Workflow, WorkflowVersion
@@ -100,6 +101,13 @@ def make_connection(team: Team) -> Connection:
     return made
 
 
+def make_tools(team: Team) -> None:
+    """Make a server with a tool that was called."""
+    server = ToolServer.objects.create(team=team, slug="files", name="Files", kind="mcp", secret=CANARY)
+    ToolRow.objects.create(team=team, server=server, kind="mcp", name="files.read")
+    ToolUse.objects.create(team=team, server=server, tool="files.read", digest="d")
+
+
 def make_machinery() -> None:
     """Make what the workers keep for themselves."""
     CanvasPart.objects.create(group="g", size=2)
@@ -132,6 +140,7 @@ def rows(team: Team, editor: User) -> SimpleNamespace:
         team=team, slug="odd", name="Odd", dialect="openai", base_url="javascript:alert(1)"
     )
     make_trigger(run)
+    make_tools(team)
     key, key_text = actions.create_api_key(user=editor, team=team, name="ci", scopes=["read"])
     link = actions.make_login_link(user=editor)
     owner = User.objects.create_user("olga")
