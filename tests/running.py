@@ -46,6 +46,7 @@ def wait_until(run: Run, holds: Any, patience: float = PATIENCE_SECONDS) -> Run:
     while waited < patience:
         run.refresh_from_db()
         if holds(run):
+            run.refresh_from_db()  # what holds was read after the run
             return run
         pause.wait(0.02)
         waited += 0.02
