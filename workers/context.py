@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import InterfaceError, OperationalError
 
 from apps.agents.outbound import allowed_out
+from apps.agents.placing import place_agent
 from apps.agents.targets import resolve_targets
 from apps.runs.actions.assignees import check_assignees
 from apps.runs.actions.family import start_child
@@ -21,6 +22,7 @@ from orchestra.engine.nodes import kind
 from orchestra.engine.outcome import ItemResult, Outcome
 from orchestra.engine.plan import INLINE, PlanNode
 from orchestra.engine.scope import scope_for
+from orchestra.engine.selection import Placement
 from orchestra.llm.client import ModelTarget
 from orchestra.llm.spending import Tally
 from orchestra.llm.trail import Trail
@@ -83,7 +85,7 @@ class WorkerContext:
     async def run_kind(self, _context: Context, settings: Mapping[str, Any]) -> Outcome:
         """Run the node's kind, keeping the settings as they were rendered."""
         found = kind(self.node.kind)
-        if found.queue != INLINE or found.waits:
+        if self.items is None and (found.queue != INLINE or found.waits):
             self.input = dict(settings)
         return await self._tooling.charged(run_with_care(self, found, settings))
 
@@ -102,6 +104,13 @@ class WorkerContext:
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
         team = self.claimed.facts.team
         return admitted(await self.in_database(lambda: resolve_targets(team, settings)), self)
+
+    async def place_agent(self, settings: Mapping[str, Any]) -> Placement:
+        if not settings.get("agent") and not settings.get("requires"):
+            return Placement("", is_remote=False)
+        team = self.claimed.facts.team
+        found: Placement = await self.in_database(lambda: place_agent(team, settings))
+        return found
 
     async def check_budget(self, spent: float = 0.0) -> None:
         await self.runtime.purse.check(self)

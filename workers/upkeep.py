@@ -25,7 +25,8 @@ from django.utils import timezone
 from apps.accounts.actions import purge_expired
 from apps.agents.actions import breakers
 from apps.chat.actions import follow_answers
-from apps.runs.actions import admission, aging, cache, limits, places, retention
+from apps.runs import live
+from apps.runs.actions import admission, aging, assignments, cache, limits, places, retention
 from apps.runs.actions import upkeep as passes
 from apps.runs.actions.control import cancel_orphans
 from apps.runs.models import Leadership
@@ -90,9 +91,12 @@ class Upkeep:
         self._guarded(passes.end_due_waits)
         self._guarded(passes.release_postponed)
         self._guarded(cancel_orphans)
+        self._guarded(hand_out)
         self._guarded(self._note_lost_workers)
         rescues = {
             "worker_lost": passes.take_from_lost_workers,
+            "agent_lost": assignments.take_from_lost_agents,
+            "agent_overdue": assignments.end_overdue,
             "child_ended": passes.tell_parents,
             "retry_due": passes.release_due,
             "overdue": limits.end_overdue,
@@ -134,8 +138,15 @@ class Upkeep:
         return sent
 
 
+def hand_out() -> None:
+    """Give to remote agents what waits for one, and have it sent to them."""
+    if given := assignments.hand_out():
+        live.tell_workers({"given": [str(agent) for agent in given]})
+
+
 def purge() -> None:
     """Remove what is old or was left behind, a batch of each."""
+    assignments.recount_slots()
     passes.forget_workers()
     cache.purge_results()
     admission.forget_spending()

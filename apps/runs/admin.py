@@ -18,6 +18,7 @@ from apps.runs import actions
 from apps.runs.models import (
     Admission,
     Approval,
+    Assignment,
     CacheEntry,
     CanvasPart,
     Effect,
@@ -118,6 +119,35 @@ class RunAdmin(ReadOnly, BigTableAdmin):
         assert isinstance(request.user, User)  # noqa: S101  (narrows the type)
         by = as_operator(request.user)
         act_on_each(self, request, rows, lambda run: act(run=run, by=by), done)
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(OfRun, ReadOnly, BigTableAdmin):
+    list_display = ["path", "of_run", "status", "agent_name", "attempt", "losses", "leased_at", "finished_at"]
+    list_filter = ["status"]
+    search_fields = ["=run__id", "=agent_name"]
+    search_help_text = _("Id of a run, or short name of an agent")
+    fields = [
+        "run", "path", "attempt", "status", "agent", "agent_name", "wanted", "strategy", "fence", "losses",
+        "created_at", "leased_at", "lease_until", "deadline_at", "finished_at", "shown_payload", "shown_choice",
+        "shown_output", "shown_error",
+    ]  # fmt: skip
+
+    @admin.display(description=_("payload"))
+    def shown_payload(self, assignment: Assignment) -> SafeString:
+        return pretty_json(assignment.payload)
+
+    @admin.display(description=_("choice"))
+    def shown_choice(self, assignment: Assignment) -> SafeString:
+        return pretty_json(assignment.choice)
+
+    @admin.display(description=_("output"))
+    def shown_output(self, assignment: Assignment) -> SafeString:
+        return pretty_json(assignment.output)
+
+    @admin.display(description=_("error"))
+    def shown_error(self, assignment: Assignment) -> SafeString:
+        return pretty_json(assignment.error)
 
 
 @admin.register(NodeRun)

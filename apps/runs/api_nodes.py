@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.runs.api import find_run
+from apps.runs.handed_over import assignments_of
 from apps.runs.models import NodeRun
 from apps.runs.serializers import NodeRunDetailSerializer, NodeRunSerializer
 from apps.runs.why import why
@@ -82,5 +83,5 @@ class NodeView(APIView):
         if found is None:
             raise Http404
         reason = why(found, run)
-        shown = {"why": reason.as_json() if reason else None}
+        shown = {"why": reason.as_json() if reason else None, "assignments": assignments_of(found)}
         return Response(NodeRunDetailSerializer(found, context=shown).data)

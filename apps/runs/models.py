@@ -15,6 +15,8 @@ from apps.runs.asking import Approval as Approval
 from apps.runs.asking import ApprovalStatus as ApprovalStatus
 from apps.runs.asking import Signal as Signal
 from apps.runs.asking import Vote as Vote
+from apps.runs.assignments import Assignment as Assignment
+from apps.runs.assignments import AssignmentStatus as AssignmentStatus
 from apps.runs.ledger import CacheEntry as CacheEntry
 from apps.runs.ledger import Effect as Effect
 from apps.workflows.models import Workflow, WorkflowVersion

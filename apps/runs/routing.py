@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from channels.security.websocket import AllowedHostsOriginValidator
 
+from apps.runs.agent_socket import AgentConsumer
 from apps.runs.consumers import LiveConsumer
 from apps.runs.live.gate import Send
 from apps.runs.live.stream import Receive, Stream
 
 SOCKET = "/ws/"
+AGENTS = "/ws/agents/"
 MANY = frozenset(
     {
         "/api/v1/events/stream",
@@ -56,15 +58,18 @@ def _accepts_stream(scope: Mapping[str, Any]) -> bool:
 
 
 class Sockets:
-    """The WebSocket, for pages of this site only (browsers send `Origin`; RFC 6455 §10.2)."""
+    """The WebSocket for pages of this site only (browsers send `Origin`; RFC 6455 §10.2), and that of remote agents."""
 
     def __init__(self) -> None:
         self._live = LiveConsumer.as_asgi()
+        self._agents = AgentConsumer.as_asgi()
         self._origins = AllowedHostsOriginValidator(self._live)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["path"] == SOCKET and self._is_ours(scope):
             await self._live(scope, receive, send)
+        elif scope["path"] == AGENTS:  # a key in a header, which no page of another site can send
+            await self._agents(scope, receive, send)
         else:  # without Channels' own denier, which needs the channel layer to say no
             await receive()
             await send({"type": "websocket.close"})

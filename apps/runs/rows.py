@@ -16,6 +16,7 @@ from apps.runs.models import Event, NodeRun, Run
 from apps.runs.sql import from_json, from_time, str_id
 from apps.usage.models import ModelCall
 from orchestra.engine.context import LIMIT
+from orchestra.engine.nodes.handover import WAITING_FOR as AGENT
 
 RUN_COLUMNS = (
     "id", "status", "epoch", "seq", "unsettled", "nodes_total", "nodes_done", "input_tokens", "output_tokens",
@@ -196,13 +197,13 @@ def queued_nodes(run: str, queue: str | None, limit: int) -> list[NodeRow]:
 
 
 def has_active(run: str, back_off: str) -> bool:
-    """Say whether a run has a node run that is queued, running, or waits for its back-off or a limit."""
+    """Say whether a run has a node run that is queued, running, with an agent, or waits for its back-off or a limit."""
     text = (
         "SELECT 1 FROM runs_noderun WHERE run_id = %s"
         " AND (status IN ('queued', 'running')"
-        " OR (status = 'waiting' AND (waiting_for = %s OR waiting_for LIKE %s))) LIMIT 1"
+        " OR (status = 'waiting' AND (waiting_for = %s OR waiting_for LIKE %s OR waiting_for LIKE %s))) LIMIT 1"
     )
-    return bool(sql.fetch(text, [sql.key(run), back_off, f"{LIMIT}%"], {}))
+    return bool(sql.fetch(text, [sql.key(run), back_off, f"{LIMIT}%", f"{AGENT}%"], {}))
 
 
 def results_at(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, Any, Any, Any]]:

@@ -10,9 +10,11 @@ from rest_framework import serializers
 from apps.runs.actions.bulk import BULK_ACTIONS, MOST_RUNS
 from apps.runs.events import envelope_of
 from apps.runs.filters import RunFilters
+from apps.runs.handed_over import agent_of, choice_of
 from apps.runs.models import (
     NODE_STATUS_CHOICES,
     RUN_STATUS_CHOICES,
+    AssignmentStatus,
     Event,
     NodeRun,
     Origin,
@@ -259,9 +261,7 @@ class NodeRunSerializer(Out):
     attempts = serializers.SerializerMethodField()
 
     def get_agent(self, node: NodeRun) -> str | None:
-        settings = node.input if isinstance(node.input, dict) else {}
-        agent = settings.get("agent")
-        return agent if isinstance(agent, str) else None
+        return agent_of(node)
 
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempts(self, node: NodeRun) -> Any:
@@ -275,7 +275,35 @@ class WhySerializer(Out):
     text = serializers.CharField(help_text="A sentence in the reader's language.")
 
 
+class AssignmentSerializer(Out):
+    """What a remote agent was asked for: one for each attempt."""
+
+    id = serializers.UUIDField()
+    attempt = serializers.IntegerField()
+    status = serializers.ChoiceField(AssignmentStatus.choices)
+    agent = serializers.CharField(source="agent_name", help_text="Who has it; empty: nobody yet.")
+    choice = ObjectField(allow_null=True, help_text="Who was chosen and why.")
+    losses = serializers.IntegerField(help_text="Agents that were lost while they worked on it.")
+    progress = ObjectField(allow_null=True, help_text="`{share, note}`, as the agent says.")
+    created_at = serializers.DateTimeField()
+    leased_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
 class NodeRunDetailSerializer(NodeRunSerializer):
+    choice = serializers.SerializerMethodField(
+        help_text="Which agent was chosen and why: `{agent, kind, strategy, reason, considered}`."
+    )
+    assignments = serializers.SerializerMethodField()
+
+    @extend_schema_field(ObjectField(allow_null=True))
+    def get_choice(self, node: NodeRun) -> Any:
+        return choice_of(node)
+
+    @extend_schema_field(AssignmentSerializer(many=True))
+    def get_assignments(self, node: NodeRun) -> Any:
+        return AssignmentSerializer(self.context["assignments"], many=True).data
+
     why = serializers.SerializerMethodField(
         help_text="Why it is not running; null when it runs or has ended."
     )

@@ -12,12 +12,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.runs import figures
+from apps.runs.actions.assignments import can_anybody
 from apps.runs.actions.items import ITEMS
 from apps.runs.actions.waits import RETRY
-from apps.runs.models import NodeRun, Run
+from apps.runs.models import Assignment, NodeRun, Run
 from orchestra.engine.codec import plan_from_json
 from orchestra.engine.context import LIMIT
 from orchestra.engine.effects import EFFECT
+from orchestra.engine.nodes.handover import WAITING_FOR as AGENT
 from orchestra.engine.nodes.wait import TIME, signal_key
 from orchestra.engine.nodes.workflow import WAITING_FOR as CHILD
 from orchestra.engine.plan import INLINE, owner_of, path_of
@@ -52,6 +54,8 @@ class Around:
     held_by: str = ""
     """The map whose concurrency holds its item back."""
     items_open: int = 0
+    is_anybody_able: bool = True
+    """Some enabled agent could do what it waits for."""
     is_served: bool = True
     """A living worker takes from its queue."""
     ahead: int = 0
@@ -88,6 +92,9 @@ def look_around(node: NodeRun, run: Run) -> Around:
     around: dict[str, Any] = {"now": timezone.now(), "run_status": run.status, "is_held": is_held}
     if node.status == NodeStatus.WAITING and node.waiting_for == ITEMS:
         around["items_open"] = node.unsettled
+    elif node.status == NodeStatus.WAITING and node.waiting_for == AGENT:
+        asked = Assignment.objects.filter(run=run, path=node.path).first()
+        around["is_anybody_able"] = asked is None or can_anybody(asked)
     elif node.status == NodeStatus.QUEUED:
         around |= _queue_of(node)
     elif node.status == NodeStatus.PENDING and run.status != RunStatus.QUEUED:
@@ -115,11 +122,23 @@ def _of_waiting(node: NodeRun, around: Around) -> Why:
         return Why("signal", _("It waits for the signal “%(name)s”.") % {"name": name} + _expiry(until))
     if node.waiting_for == EFFECT:
         return Why("effect", _("Nobody knows whether its effect happened; it waits for somebody to say so."))
+    if node.waiting_for.startswith(AGENT):
+        return _of_agent(node, around)
     if node.waiting_for == CHILD:
         return Why("child", _("It waits for the end of its child run."))
     if node.kind == "approval":
         return Why("approval", _("It waits for somebody to decide.") + _expiry(until))
     return Why("outside", _("It waits for: %(name)s.") % {"name": node.waiting_for} + _expiry(until))
+
+
+def _of_agent(node: NodeRun, around: Around) -> Why:
+    _waiting, _colon, slug = node.waiting_for.partition(":")
+    if slug:
+        return Why("agent", _("The remote agent “%(name)s” works on it.") % {"name": slug})
+    if not around.is_anybody_able:
+        text = _("No agent can do this: none has the capabilities that it requires, or all are disabled.")
+        return Why("no_capable_agent", text)
+    return Why("no_free_agent", _("It waits for an agent that can do this to be there and free."))
 
 
 def _of_limit(node: NodeRun, until: str) -> Why:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import PlanNode
+from orchestra.engine.selection import Placement
 from orchestra.llm.client import ModelTarget
 from orchestra.llm.spending import Tally
 from orchestra.tools.tool import Tool
@@ -90,6 +91,9 @@ class Context(Protocol):
 
         Raises BadCredentials, ModelRefused (unknown agent or connection, with the names that exist).
         """
+
+    async def place_agent(self, settings: Mapping[str, Any]) -> Placement:
+        """Say where the work of `agent` or of what `requires` asks for is done. Raises BadRequirement."""
 
     async def check_budget(self, spent: float = 0.0) -> None:
         """Return if a paid call may be made after this attempt has spent that much.

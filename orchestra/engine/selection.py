@@ -96,3 +96,15 @@ def choose(
     rank = STRATEGIES[strategy][0]
     best = min(candidates, key=lambda one: (rank(one), random()))
     return Choice(best, strategy, len(candidates))
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an agent's work is done: here by the local agent `agent`, or elsewhere.
+
+    `choice` says who was chosen and why (`Choice.as_json`); None where there was none.
+    """
+
+    agent: str
+    is_remote: bool
+    choice: Mapping[str, Any] | None = None

@@ -10,6 +10,7 @@ from orchestra.engine.carrier import SimulationError
 from orchestra.engine.context import HttpClient
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import PlanNode
+from orchestra.engine.selection import Placement
 from orchestra.llm.client import ModelTarget
 from orchestra.llm.spending import Tally
 from orchestra.tools.tool import Tool
@@ -43,6 +44,9 @@ class SimulatedContext:
 
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
         raise SimulationError("A simulation asks no models.")
+
+    async def place_agent(self, settings: Mapping[str, Any]) -> Placement:
+        return Placement(str(settings.get("agent") or ""), is_remote=False)
 
     async def check_budget(self, spent: float = 0.0) -> None:
         """Nothing costs anything."""

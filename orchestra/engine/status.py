@@ -53,6 +53,7 @@ class EventType(StrEnum):
     NODE_QUEUED = "node.queued"
     NODE_STARTED = "node.started"
     NODE_WAITING = "node.waiting"
+    NODE_ASSIGNED = "node.assigned"
     NODE_RETRYING = "node.retrying"
     NODE_SUCCEEDED = "node.succeeded"
     NODE_FAILED = "node.failed"

@@ -23,6 +23,7 @@ from apps.chat.models import Conversation, Message
 from apps.runs.models import (
     Admission,
     Approval,
+    Assignment,
     CacheEntry,
     CanvasPart,
     Effect,
@@ -74,6 +75,9 @@ def make_questions(run: Run) -> None:
     approval = Approval.objects.create(team=run.team, run=run, path="sign_off", title="Publish?")
     Vote.objects.create(approval=approval, by=run.started_by, decision="approved")
     Signal.objects.create(run=run, name="go", payload={"x": 1})
+    Assignment.objects.create(
+        team=run.team, run=run, path="greet", strategy="balanced", payload={"task": "x"}
+    )
     make_conversation(run)
     make_spending(run)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import Join, PlanNode, Retry
+from orchestra.engine.selection import Placement
 from orchestra.errors import CostLimit
 from orchestra.llm.client import Chunk, Finish, ModelRequest, ModelTarget, TextDelta, ToolCall
 from orchestra.llm.spending import Tally
@@ -86,6 +87,7 @@ class FakeContext:
     emitted: list[str] = field(default_factory=list)
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     budget: float | None = None
+    placement: Placement | None = None
     keys: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
@@ -99,6 +101,9 @@ class FakeContext:
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
         self.asked.append(settings)
         return [ModelTarget(self.model, "m1", "main", system="You are brief.", prices=(1.0, 2.0))]
+
+    async def place_agent(self, settings: Mapping[str, Any]) -> Placement:
+        return self.placement or Placement(str(settings.get("agent") or ""), is_remote=False)
 
     async def check_budget(self, spent: float = 0.0) -> None:
         if self.budget is not None and spent >= self.budget:

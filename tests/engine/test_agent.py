@@ -244,8 +244,8 @@ async def test_a_tool_that_fails_fails_its_node() -> None:
         ),
         ({"kind": "agent", "settings": {"tools": []}}, ("settings.task", "missing")),
         (
-            {"kind": "agent", "settings": {"task": "x", "requires": ["code"]}},
-            ("settings.requires", "not_available_yet"),
+            {"kind": "agent", "settings": {"task": "x", "requires": ["code;B=1"]}},
+            ("settings.requires[0]", "bad_value"),
         ),
         ({"kind": "agent", "settings": {"task": "x", "max_steps": 0}}, ("settings.max_steps", "bad_value")),
         (

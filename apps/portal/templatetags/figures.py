@@ -80,6 +80,12 @@ def compact(value: float | None) -> str:
 
 
 @register.filter
+def percent(share: float | None) -> str:
+    """Show a share from 0 to 1: `42 %`."""
+    return "" if share is None else f"{share:.0%}".replace("%", " %")
+
+
+@register.filter
 def money(value: Decimal | float | None) -> str:
     """A cost in the currency of the installation; small amounts keep four digits."""
     if value is None:

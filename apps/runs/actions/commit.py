@@ -73,6 +73,8 @@ def commit(
         if doubt is not None:
             doubt.note(log, applied)
     live.broadcast(log.frames)
+    for team in {state.facts.team for state in states.values() if state.has_assigned}:
+        live.tell_workers({"assignments": team})
     ended = [run for run, state in states.items() if facts[run].is_limited and state.row.finished_at]
     if ended:
         give_up_places(ended)

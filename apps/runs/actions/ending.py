@@ -8,7 +8,9 @@ from uuid import UUID
 
 from django.db.models import F
 
+from apps.runs.actions.assigning import withdraw
 from apps.runs.actions.undo import begin_undo, ending_of
+from apps.runs.assignments import Assignment
 from apps.runs.events import EventLog, Label
 from apps.runs.models import Approval, ApprovalStatus, NodeRun, Run
 from apps.runs.rows import RunRow
@@ -44,6 +46,7 @@ def stop_run(
     Approval.objects.open().filter(run_id=UUID(row.id)).update(
         status=ApprovalStatus.WITHDRAWN, decided_at=log.now
     )
+    withdraw(Assignment.objects.filter(run_id=UUID(row.id)), log.now)
     Run.objects.filter(parent_id=UUID(row.id)).update(is_awaited=False)
     row.unsettled, row.epoch = 0, row.epoch + 1
     plan = _plan_with_undo(row.id)

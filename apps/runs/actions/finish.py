@@ -12,6 +12,7 @@ from apps.runs.actions.waits import RETRY
 from orchestra.engine.context import LIMIT
 from orchestra.engine.expressions import render
 from orchestra.engine.nodes import waiting_kinds
+from orchestra.engine.nodes.handover import WAITING_FOR as AGENT
 from orchestra.engine.plan import path_of
 from orchestra.engine.scope import NodeResult, reading_scope
 from orchestra.engine.status import EventType, NodeStatus, RunStatus
@@ -84,7 +85,7 @@ def _is_active(state: RunState) -> bool:
     at_hand = state.nodes.values()
     is_active = any(
         node.status in (NodeStatus.QUEUED, NodeStatus.RUNNING)
-        or (node.status == NodeStatus.WAITING and node.waiting_for.startswith((RETRY, LIMIT)))
+        or (node.status == NodeStatus.WAITING and node.waiting_for.startswith((RETRY, LIMIT, AGENT)))
         for node in at_hand
     )
     return is_active or rows.has_active(state.row.id, RETRY)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apps.runs import rows
+from apps.runs.actions.assigning import end_of
 from apps.runs.actions.family import child_of
 from apps.runs.actions.operations import Claimed
 from apps.runs.actions.state import RunState
 from apps.runs.rows import NodeRow
-from orchestra.engine.nodes import workflow
+from orchestra.engine.nodes import agent, workflow
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import ITEM, Plan, Read, outer_scope, owner_of, path_of
 from orchestra.engine.scope import NodeResult
@@ -97,6 +98,8 @@ def _items(state: RunState, row: NodeRow) -> list[ItemResult] | None:
     """Return how the items of a map ended, of a loop the last one; None when it has not been opened."""
     if row.items_total is None:
         return None
+    if row.kind == agent.KIND.name:
+        return [ItemResult(0, end_of(state.row.id, row.path))]
     if row.kind == workflow.KIND.name:
         return [ItemResult(0, child_of(state.row.id, row.path))]
     first = row.items_total - 1 if row.kind == "loop" else 0

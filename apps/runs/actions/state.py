@@ -18,6 +18,7 @@ from apps.runs.actions.spending import StoppedAttempts, add_usage, entries_of
 from apps.runs.actions.waits import RETRY, WaitingNodes
 from apps.runs.events import EventLog, Label
 from apps.runs.rows import NodeRow, RunRow
+from orchestra.engine.nodes import agent
 from orchestra.engine.outcome import Done, Expand, Failed, Iterate, Skipped, Suspend, Usage
 from orchestra.engine.plan import ITEM, UNDO, path_of
 from orchestra.engine.progress import Arrival, Count, settle
@@ -153,6 +154,8 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
         row.error = dict(outcome.error)
         row.status = NodeStatus.WAITING
         row.waiting_for = RETRY
+        if row.kind == agent.KIND.name:
+            row.items_total = None  # the next attempt begins with its first turn again
         row.due_at = self.log.now + timedelta(seconds=delay)
         data = {"attempt": row.attempt, "delay": round(delay, 3), "error": row.error, **_calls_of(row)}
         self.event(EventType.NODE_RETRYING, row.path, **data)

@@ -11,12 +11,13 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from apps.runs.actions.assignees import find_assignees
+from apps.runs.actions.assigning import make_assignment
 from apps.runs.actions.operations import Facts
 from apps.runs.events import EventLog
 from apps.runs.models import Approval, ApprovalStatus, Run, Signal
 from apps.runs.rows import NodeRow, RunRow
 from orchestra.engine.context import LIMIT
-from orchestra.engine.nodes import approval, wait, workflow
+from orchestra.engine.nodes import approval, handover, wait, workflow
 from orchestra.engine.outcome import Done, Suspend
 from orchestra.engine.status import FINAL_RUN, EventType, NodeStatus
 
@@ -37,6 +38,8 @@ class WaitingNodes(ABC):
     row: RunRow
     facts: Facts
     log: EventLog
+    has_assigned = False
+    """Whether there is something new for remote agents."""
 
     @abstractmethod
     def load(self, paths: Iterable[str]) -> list[NodeRow]: ...
@@ -69,6 +72,8 @@ class WaitingNodes(ABC):
             self._take_kept_signal(row)
         elif row.waiting_for == approval.WAITING_FOR:
             self._ask(row, outcome.data)
+        elif row.waiting_for == handover.WAITING_FOR:
+            self._assign(row, outcome.data)
         elif row.waiting_for == workflow.WAITING_FOR:
             row.items_total = 1  # its end is taken by a second turn of the same attempt
             self._take_children([row])
@@ -119,6 +124,14 @@ class WaitingNodes(ABC):
             assignees=made.assignees,
             quorum=made.quorum,
         )
+
+    def _assign(self, row: NodeRow, asked: Mapping[str, Any]) -> None:
+        """Write the assignment that a node waits for; its end is taken by a second turn of the same attempt."""
+        row.items_total = 1
+        own = self.facts.plan.at(row.scope).nodes[row.node].priority
+        priority = self.row.priority if own is None else own
+        make_assignment(row, team=self.facts.team, priority=priority, asked=asked, now=self.log.now)
+        self.has_assigned = True
 
     def _take_kept_signal(self, row: NodeRow) -> None:
         name = row.waiting_for.removeprefix(wait.signal_key(""))

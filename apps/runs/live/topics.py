@@ -36,6 +36,7 @@ OVERLAP = 200
 """Rows' ids are given before the commit; a team's events are read again this far back and told once."""
 ENDS_TEXT = frozenset(
     {
+        EventType.NODE_ASSIGNED,
         EventType.NODE_RETRYING,
         EventType.NODE_SUCCEEDED,
         EventType.NODE_FAILED,

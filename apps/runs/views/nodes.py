@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from apps.runs.board import template_path
+from apps.runs.handed_over import assignments_of, choice_of
 from apps.runs.models import NodeRun, Run
 from apps.runs.result import as_json, blocks, raw_blocks, render_markdown
 from apps.runs.told import tell_calls, why_of
@@ -70,6 +71,8 @@ def _one(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNod
         "undoing": undoing_of(run, path),
         "acts_outside": row.kind in {"llm", "http", "function", "agent", "tool"},
     }
+    if row.kind == "agent":
+        context |= {"choice": choice_of(row), "assignments": assignments_of(row)}
     if row.kind == "workflow":
         started = run.children.filter(parent_path=path).select_related("workflow").order_by("-id")
         context["children"] = started.defer("input", "output", "error")[:CHILDREN_SHOWN]

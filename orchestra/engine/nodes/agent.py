@@ -11,10 +11,11 @@ from typing import Any
 
 from orchestra.engine.context import Context
 from orchestra.engine.filters import text_of
-from orchestra.engine.nodes import llm
+from orchestra.engine.nodes import handover, llm
 from orchestra.engine.nodes.base import Kind, Settings, Spent, expression_or, object_schema, text_field
 from orchestra.engine.nodes.tool import call_tool
 from orchestra.engine.outcome import Done, Outcome, Usage, usage_of
+from orchestra.engine.selection import BALANCED, STRATEGIES
 from orchestra.errors import (
     CostLimit,
     ExpressionError,
@@ -77,6 +78,22 @@ SCHEMA = object_schema(
             }
         ),
         **{name: llm.SCHEMA["properties"][name] for name in _OF_LLM},
+        "requires": expression_or(
+            {
+                "type": "array",
+                "title": "Requires",
+                "description": "Capabilities, such as translate;languages=de: an agent that has them is chosen.",
+                "maxItems": 50,
+                "items": {"anyOf": [{"type": "string", "minLength": 1}, {"type": "object"}]},
+            }
+        ),
+        "strategy": {
+            "type": "string",
+            "title": "Strategy",
+            "description": "How one of several agents is chosen.",
+            "enum": list(STRATEGIES),
+            "default": BALANCED,
+        },
     },
     ("task",),
 )
@@ -86,9 +103,15 @@ async def run(context: Context, settings: Settings) -> Outcome:
     """Work until the model answers without asking for tools; output is `{text, data, steps, usage, agent}`.
 
     A tool that fails is told to the model. Raises StepLimit, CostLimit, TimeLimit (the node's timeout), and what
-    `orchestra.llm.answer.ask` raises; the error then carries the steps taken.
+    `orchestra.llm.answer.ask` raises; the error then carries the steps taken. What a remote agent does is laid down,
+    and its end taken on the second call (`orchestra.engine.nodes.handover`).
     """
-    work = _Work(context, settings)
+    if context.items is not None:
+        return handover.taken(context.items[0].output)
+    placement = await context.place_agent(settings)
+    if placement.is_remote:
+        return handover.hand_over(settings, placement, context.node.timeout)
+    work = _Work(context, {**settings, "agent": placement.agent or None}, placement.choice)
     try:
         async with asyncio.timeout(context.node.timeout):
             return await work.until_done()
@@ -102,8 +125,9 @@ async def run(context: Context, settings: Settings) -> Outcome:
 class _Work:
     """One attempt: the conversation so far, and what stands of it on the node run."""
 
-    def __init__(self, context: Context, settings: Settings) -> None:
+    def __init__(self, context: Context, settings: Settings, choice: Mapping[str, Any] | None) -> None:
         self.context = context
+        self.choice = choice
         self.settings = settings
         self.tally = context.tally
         self.steps: list[dict[str, Any]] = []
@@ -233,6 +257,7 @@ class _Work:
                 "cost": self.tally.cost,
             },
             "agent": self.settings.get("agent"),
+            "choice": self.choice,
         }
 
     def usage(self) -> Usage:
@@ -287,6 +312,7 @@ def _cut(text: str, most: int) -> str:
 def find_problems(settings: Settings, path: str) -> Iterable[Problem]:
     """A schema that is no JSON Schema; an agent and a connection at once."""
     yield from llm.find_problems(settings, path)
+    yield from handover.find_problems(settings, path)
 
 
 KIND = Kind(
@@ -296,10 +322,10 @@ KIND = Kind(
     queue="llm",
     schema=SCHEMA,
     run=run,
-    raw=frozenset({"schema", "tools", "max_steps"}),
+    raw=frozenset({"schema", "tools", "max_steps", "strategy"}),
     find_problems=find_problems,
-    fields=("text", "data", "steps", "usage", "agent"),
-    late=("requires", "strategy", "approve"),
+    fields=("text", "data", "steps", "usage", "agent", "choice"),
+    late=("approve",),
     calls="tools",
     takes_tools=True,
     keeps_time=True,
