@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.house.conftest import ROOT, Installation, wait_until
+from tests.needs import need
 
 EMBEDDED = {
     "DJANGO_SETTINGS_MODULE": "orchestra.settings",
@@ -31,6 +33,7 @@ nodes:
 output: "{{ nodes.count.output }}"
 """
 PATIENCE_SECONDS = 90.0
+PYTHON = (sys.executable, "-m", "orchestra_agent")
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -53,14 +56,13 @@ class Api:
             return json.load(answer)
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """Start the product on its embedded default, and return its API as one of its people may use it."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    var = tmp_path / "var"
-    var.mkdir()
+    var = tmp_path_factory.mktemp("agents")
     up = Installation(var, ["manage.py", "up", "--port", str(port)], **EMBEDDED)
     try:
         up.wait_until_ready()
@@ -86,11 +88,11 @@ def start_agent(api: Api, tmp_path: Path) -> Iterator[Any]:
     token = api("POST", "agents/tokens", {"name": "Fleet"})["token"]
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(name: str, handler: str) -> subprocess.Popen[bytes]:
+    def start(name: str, *command: str, more: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         words = ["--url", api.url, "--token", token, "--name", name, "--capability", "count"]
         with (tmp_path / f"{name}.log").open("wb") as sink:
             process = subprocess.Popen(
-                [sys.executable, "-m", "orchestra_agent", *words, "--handler", handler],
+                [*command, *words, *more],
                 env={**os.environ, "PYTHONPATH": f"{ROOT / 'sdk' / 'python'}{os.pathsep}{ROOT}"},
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -104,17 +106,26 @@ def start_agent(api: Api, tmp_path: Path) -> Iterator[Any]:
         process.wait(30)
 
 
+@pytest.fixture(scope="module")
+def workflow(api: Api) -> str:
+    """The short name of a published workflow that counts words."""
+    slug = api("POST", "workflows/import", {"text": WORKFLOW, "name": "Count"})["slug"]
+    api("POST", f"workflows/{slug}/versions", {})
+    return str(slug)
+
+
 def states(api: Api) -> dict[str, str]:
     return {one["name"]: one["state"] for one in api("GET", "agents/health?kind=remote")["results"]}
 
 
-def test_an_agent_is_killed_in_mid_task_and_another_finishes_once(api: Api, start_agent: Any) -> None:
-    definition = api("POST", "workflows/import", {"text": WORKFLOW, "name": "Count"})
-    api("POST", f"workflows/{definition['slug']}/versions", {})
-    first = start_agent("First", "tests.stories.slow_agent:begin")
+def test_an_agent_is_killed_in_mid_task_and_another_finishes_once(
+    api: Api, start_agent: Any, workflow: str
+) -> None:
+    slow = ("--handler", "tests.stories.slow_agent:begin")
+    first = start_agent("First", *PYTHON, more=slow)
     wait_until(lambda: states(api).get("First") == "online", lambda: str(states(api)), PATIENCE_SECONDS)
 
-    run = api("POST", f"workflows/{definition['slug']}/runs", {"input": {}})["id"]
+    run = api("POST", f"workflows/{workflow}/runs", {"input": {}})["id"]
 
     def node() -> Any:
         return api("GET", f"runs/{run}/nodes/count")
@@ -123,7 +134,7 @@ def test_an_agent_is_killed_in_mid_task_and_another_finishes_once(api: Api, star
         lambda: (node()["assignments"] or [{}])[0].get("progress"), lambda: str(node()), PATIENCE_SECONDS
     )
     at_work = node()
-    second = start_agent("Second", "orchestra_agent.example:count_words")
+    second = start_agent("Second", *PYTHON)
     wait_until(lambda: states(api).get("Second") == "online", lambda: str(states(api)), PATIENCE_SECONDS)
     first.send_signal(signal.SIGKILL)
     wait_until(
@@ -137,3 +148,17 @@ def test_an_agent_is_killed_in_mid_task_and_another_finishes_once(api: Api, star
     assert [event["type"] for event in events].count("node.succeeded") == 1
     second.send_signal(signal.SIGTERM)
     assert second.wait(PATIENCE_SECONDS) == 0
+
+
+def test_the_agent_in_javascript_does_the_same(api: Api, start_agent: Any, workflow: str) -> None:
+    node = shutil.which("node")
+    need(node, "There is no node on the path: the agent in JavaScript is not tried.")
+    agent = start_agent("Script", str(node), str(ROOT / "sdk" / "javascript" / "main.js"))
+    wait_until(lambda: states(api).get("Script") == "online", lambda: str(states(api)), PATIENCE_SECONDS)
+
+    run = api("POST", f"workflows/{workflow}/runs?wait=60", {"input": {}})
+
+    assert (run["status"], run["output"]["agent"]) == ("succeeded", "script")
+    assert run["output"]["usage"] == {"input_tokens": 3, "output_tokens": 3, "cost": 0.0}
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(PATIENCE_SECONDS) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestra.engine.capabilities import BadCapability, read, read_all
@@ -12,6 +13,7 @@ from orchestra.engine.nodes.base import Spent
 from orchestra.engine.outcome import Done, Suspend, Usage
 from orchestra.engine.selection import BALANCED, Placement
 from orchestra.errors import Permanent, Problem, Transient
+from orchestra.llm.spending import DIGITS, Call
 
 WAITING_FOR = "agent"
 """`waiting_for` of a node whose assignment nobody has yet; with `:<short name>` the agent that works on it."""
@@ -74,7 +76,7 @@ def taken(end: Mapping[str, Any]) -> Done:
 
     `end` is `{status, output, error, usage, agent, choice}`. Raises Spent around AgentFailed, AgentUnwell, AgentLost.
     """
-    usage = usage_of(end.get("usage") or {})
+    usage = reported_usage(end.get("usage") or {}, str(end.get("agent") or ""))
     if end["status"] != "done":
         error = end.get("error") or {}
         kinds = {"agent_lost": AgentLost}
@@ -87,8 +89,8 @@ def taken(end: Mapping[str, Any]) -> Done:
     )
 
 
-def usage_of(given: Mapping[str, Any]) -> Usage:
-    """Return what an agent says that it used; what makes no sense counts as nothing."""
+def reported_usage(given: Mapping[str, Any], agent: str) -> Usage:
+    """Return what an agent says that it used, as one call; what makes no sense counts as nothing."""
 
     def number(name: str) -> float:
         value = given.get(name)
@@ -96,13 +98,14 @@ def usage_of(given: Mapping[str, Any]) -> Usage:
             return 0.0
         return value if 0 <= value < MOST_USED else 0.0
 
-    model = given.get("model")
-    return Usage(
-        int(number("input_tokens")),
-        int(number("output_tokens")),
-        float(number("cost")),
-        model[:120] if isinstance(model, str) else "",
-    )
+    named = given.get("model")
+    model = named[:120] if isinstance(named, str) else ""
+    tokens = int(number("input_tokens")), int(number("output_tokens"))
+    cost = round(number("cost"), DIGITS)
+    if not (any(tokens) or cost):
+        return Usage()
+    call = Call("", model, agent, *tokens, cost, None, 0.0, datetime.now(UTC))
+    return Usage(*tokens, cost, model, (call,))
 
 
 def _output(value: Any, usage: Usage) -> dict[str, Any]:
