@@ -19,6 +19,7 @@ from apps.tools import api_mcp as mcp
 from apps.triggers import api as triggers
 from apps.triggers import api_hooks as hooks
 from apps.usage import api as usage
+from apps.usage import api_budgets as budgets
 from apps.workflows import api as workflows
 from apps.workflows import api_kinds as kinds
 from apps.workflows import api_versions as versions
@@ -88,6 +89,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("triggers/<uuid:trigger_id>", triggers.TriggerView.as_view()),
     path("triggers/<uuid:trigger_id>/rotate", triggers.RotateView.as_view()),
     path("triggers/<uuid:trigger_id>/firings", triggers.FiringsView.as_view()),
+    path("budgets", budgets.BudgetsView.as_view()),
+    path("budgets/<uuid:budget_id>", budgets.BudgetView.as_view()),
     path("usage", usage.UsageView.as_view()),
     path("usage/calls", usage.CallsView.as_view()),
     path("hooks/<str:public_id>", hooks.HookView.as_view()),

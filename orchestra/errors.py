@@ -223,7 +223,14 @@ class BudgetSpent(Permanent):
     """The budget is spent."""
 
     code = "budget_spent"
-    hint = "Raise the limit, then retry the run."
+    hint = "Raise the budget or wait for its next day or month, then retry the run."
+
+
+class BudgetDegraded(ModelUnavailable):
+    """The budget is spent; a cheaper model takes over."""
+
+    code = "budget_degraded"
+    hint = "Raise the budget to use the first choice again."
 
 
 class StepLimit(Permanent):

@@ -324,6 +324,9 @@ SPECTACULAR_SETTINGS = {
         "Decision": "apps.runs.models.DECISION_CHOICES",
         "EffectDecision": "apps.runs.ledger.Decision",
         "BreakerState": "apps.agents.models.BreakerState",
+        "BudgetScope": "apps.usage.models.Scope",
+        "BudgetUnit": "apps.usage.models.Unit",
+        "BudgetSpan": "apps.usage.models.Span",
     },
 }
 

@@ -28,7 +28,7 @@ from orchestra.llm.spending import Tally
 from orchestra.llm.trail import Trail
 from orchestra.tools import functions
 from orchestra.tools.tool import Tool
-from workers.calls import admitted
+from workers.budgets import budgeted
 from workers.care import run_with_care
 from workers.tooling import Tooling
 
@@ -103,7 +103,8 @@ class WorkerContext:
 
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
         team = self.claimed.facts.team
-        return admitted(await self.in_database(lambda: resolve_targets(team, settings)), self)
+        found = await self.in_database(lambda: resolve_targets(team, settings))
+        return await budgeted(found, settings, self)
 
     async def place_agent(self, settings: Mapping[str, Any]) -> Placement:
         if not settings.get("agent") and not settings.get("requires"):

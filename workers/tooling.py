@@ -14,7 +14,7 @@ from apps.tools.ledger import Caller
 from apps.tools.models import ToolKind, ToolRow
 from orchestra.engine.nodes.base import Spent
 from orchestra.engine.nodes.workflow import ChildFailed
-from orchestra.engine.outcome import Done, Outcome, Usage
+from orchestra.engine.outcome import Done, Outcome, Usage, usage_of
 from orchestra.engine.status import RunStatus
 from orchestra.errors import NodeFailure
 from orchestra.tools.tool import ASK, Tool
@@ -74,7 +74,7 @@ class Tooling:
         except NodeFailure as error:
             if self.usage == Usage():
                 raise
-            raise Spent(error, self.usage) from error
+            raise Spent(error, (usage_of(self.context.tally) or Usage()) + self.usage) from error
         if isinstance(outcome, Done) and self.usage != Usage():
             return replace(outcome, usage=(outcome.usage or Usage()) + self.usage)
         return outcome

@@ -31,7 +31,7 @@ from apps.runs.actions import upkeep as passes
 from apps.runs.actions.control import cancel_orphans
 from apps.runs.models import Leadership
 from apps.triggers import actions as triggers
-from apps.usage.actions import roll_up
+from apps.usage.actions import purge_reservations, roll_up
 from workers import signs, telemetry
 
 log = structlog.get_logger(__name__)
@@ -154,6 +154,7 @@ def purge() -> None:
     triggers.purge_firings()
     breakers.purge_changes()
     retention.purge_canvas_parts()
+    purge_reservations()
     roll_up(seconds=PURGE_SECONDS)
 
 

@@ -25,6 +25,7 @@ from orchestra.engine.nodes.workflow import WAITING_FOR as CHILD
 from orchestra.engine.plan import INLINE, owner_of, path_of
 from orchestra.engine.status import FINAL_NODE, NodeStatus, RunStatus
 
+BUDGET = f"{LIMIT}budget:"
 COUNTED = 1000
 """Of what stands before it in the queue; more is said as “more than”."""
 NAMED = 5
@@ -73,6 +74,9 @@ def why(node: NodeRun, run: Run) -> Why | None:
 
 def explain(node: NodeRun, around: Around) -> Why:
     """Say why a node run that is neither running nor ended waits. Pure."""
+    if around.run_status == RunStatus.PAUSED and node.waiting_for.startswith(BUDGET):
+        text = _("The budget “%(name)s” is spent. Raise it, then resume the run.")
+        return Why("budget", text % {"name": node.waiting_for.removeprefix(BUDGET)})
     if around.run_status == RunStatus.PAUSED:
         return Why("paused", _("The run is paused; resume it to let this go on."))
     if node.status == NodeStatus.WAITING:
@@ -152,6 +156,7 @@ def _of_limit(node: NodeRun, until: str) -> Why:
         "cost": _("The calls under way may use up what the run may cost."),
         "provider": _("The provider has asked for a pause."),
         "breaker": _("Too many calls to the connection %(name)s have failed; it is left alone for a moment."),
+        "budget": _("The budget “%(name)s” has nothing left for it now."),
     }
     text = words.get(limit, _("A limit is reached.")) % {"name": connection}
     return Why("limit", f"{text} " + _("It tries again at %(time)s.") % {"time": until})

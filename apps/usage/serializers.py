@@ -10,7 +10,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from apps.accounts.models import User
-from apps.usage.models import ModelCall
+from apps.usage.models import ModelCall, Scope, Span, Unit, WhenSpent
 from apps.usage.sums import GROUPS, Only, Period
 from orchestra.api import StrictSerializer
 
@@ -113,3 +113,45 @@ class ModelCallSerializer(serializers.ModelSerializer[ModelCall]):
             "failed", "input_tokens", "output_tokens", "cost", "input_price", "output_price", "seconds", "error",
             "is_estimated",
         ]  # fmt: skip
+
+
+class BudgetSerializer(serializers.Serializer[Any]):
+    """A budget and how it stands; of one for each: as it stands for whoever has spent most of it."""
+
+    id = serializers.UUIDField(source="budget.pk")
+    name = serializers.CharField(source="budget.name")
+    scope = serializers.ChoiceField(Scope.choices, source="budget.scope")
+    subject = serializers.CharField(help_text="User name or short name; empty: all, or each.")
+    unit = serializers.ChoiceField(Unit.choices, source="budget.unit")
+    amount = serializers.FloatField(source="budget.amount")
+    span = serializers.ChoiceField(Span.choices, source="budget.span")
+    time_zone = serializers.CharField(source="budget.time_zone")
+    warn_percent = serializers.IntegerField(source="budget.warn_percent")
+    when_spent = serializers.ChoiceField(WhenSpent.choices, source="budget.when_spent")
+    fallback_connection = serializers.CharField(source="budget.fallback_connection")
+    fallback_model = serializers.CharField(source="budget.fallback_model")
+    is_enabled = serializers.BooleanField(source="budget.is_enabled")
+    revision = serializers.IntegerField(source="budget.revision")
+    starts_at = serializers.DateTimeField(help_text="When the span began that counts now.")
+    spent = serializers.FloatField()
+    held = serializers.FloatField(help_text="Reserved by calls under way.")
+
+
+class BudgetChangesSerializer(StrictSerializer):
+    name = serializers.CharField(max_length=80, required=False)
+    scope = serializers.ChoiceField(Scope.choices, required=False)
+    subject = serializers.CharField(max_length=150, required=False, allow_blank=True)
+    unit = serializers.ChoiceField(Unit.choices, required=False)
+    amount = serializers.DecimalField(max_digits=18, decimal_places=8, min_value=0, required=False)
+    span = serializers.ChoiceField(Span.choices, required=False)
+    time_zone = serializers.CharField(max_length=64, required=False)
+    warn_percent = serializers.IntegerField(min_value=0, max_value=100, required=False)
+    when_spent = serializers.ChoiceField(WhenSpent.choices, required=False)
+    fallback_connection = serializers.CharField(max_length=80, required=False, allow_blank=True)
+    fallback_model = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    is_enabled = serializers.BooleanField(required=False)
+
+
+class NewBudgetSerializer(BudgetChangesSerializer):
+    name = serializers.CharField(max_length=80)
+    amount = serializers.DecimalField(max_digits=18, decimal_places=8, min_value=0)

@@ -64,6 +64,8 @@ class EventType(StrEnum):
     SIGNAL_RECEIVED = "signal.received"
     EFFECT_DECIDED = "effect.decided"
     USAGE_RECORDED = "usage.recorded"
+    BUDGET_WARNED = "budget.warned"
+    BUDGET_SPENT = "budget.spent"
 
 
 class Priority:

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from orchestra.errors import (
     BadCredentials,
     BadOutput,
+    BudgetDegraded,
     BudgetSpent,
     CostLimit,
     ModelRefused,
@@ -36,7 +37,15 @@ MOVE_ON = (ModelUnavailable, ModelTimeout, RateLimited, NotServed, BadCredential
 """The errors after which the next target is tried."""
 
 CANCELLED = "cancelled"
-NOT_MADE = frozenset({CANCELLED, CostLimit.code, BudgetSpent.code})
+
+
+class Withheld(NotServed):
+    """This model is kept for when the budget is spent."""
+
+    code = "withheld"
+
+
+NOT_MADE = frozenset({CANCELLED, Withheld.code, CostLimit.code, BudgetSpent.code, BudgetDegraded.code})
 """How a call may end that was never made; or was given up before its first word."""
 
 OnText = Callable[[str], Awaitable[None]]

@@ -38,7 +38,7 @@ from apps.runs.models import (
 )
 from apps.tools.models import ToolRow, ToolServer, ToolUse
 from apps.triggers.models import Firing, Trigger
-from apps.usage.models import ModelCall
+from apps.usage.models import Budget, ModelCall, Reservation, Spending
 from apps.workflows.models import Workflow, WorkflowVersion
 
 CANARY = "canary-5ecret"
@@ -83,9 +83,13 @@ def make_questions(run: Run) -> None:
 
 
 def make_spending(run: Run) -> None:
-    """Have the run pay for a call of a model."""
+    """Have the run pay for a call of a model, and hold money of a budget for another."""
     user = run.started_by
     ModelCall.objects.create(team=run.team, at=timezone.now(), run=run.pk, number=1, model="m", user=user)
+    budget = Budget.objects.create(team=run.team, name="Month", amount=10, created_by=user)
+    spending = Spending.objects.create(budget=budget, starts_at=timezone.now(), spent=1)
+    until = timezone.now() + timedelta(minutes=5)
+    Reservation.objects.create(ticket=run.pk, spending=spending, amount=1, run=run.pk, expires_at=until)
 
 
 def make_conversation(run: Run) -> None:

@@ -23,6 +23,7 @@ from apps.agents.models import AgentToken
 from apps.runs.models import Approval, NodeRun, Run
 from apps.tools.actions import create_server
 from apps.triggers.models import Trigger
+from apps.usage.models import Budget
 from apps.workflows.models import Workflow
 
 SIGNED = {"/api/v1/hooks/{public_id}", "/api/v1/agents/{agent_id}/heartbeat"}
@@ -76,6 +77,7 @@ def things(api: APIClient, workflow: Workflow, team: Team, editor: User) -> dict
         "trigger_id": trigger["id"],
         "conversation_id": talk["id"],
         "message_id": said["message"]["id"],
+        "budget_id": str(Budget.objects.create(team=team, name="b", amount=1).pk),
     }
 
 

@@ -40,6 +40,8 @@ PAGES = {
     "trigger-event": "/triggers/new/?kind=event",
     "trigger-form": "/triggers/new/?kind=form",
     "usage": "/usage/",
+    "budgets": "/usage/budgets/",
+    "budget-new": "/usage/budgets/new/",
     "team": "/team/",
     "settings": "/settings/",
     "styleguide": "/styleguide",

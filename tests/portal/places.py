@@ -24,6 +24,8 @@ MORE_PAGES = (
     "/connections/new/?dialect=simulated",
     "/runs/",
     "/usage/",
+    "/usage/budgets/",
+    "/usage/budgets/new/",
     "/usage/?by=user&of=tokens&model=",
     "/chat/",
     "/workflows/",
