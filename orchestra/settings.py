@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "django_prometheus",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.usersessions",
     "apps.accounts",
     "apps.agents",
@@ -146,6 +147,13 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
 ACCOUNT_RATE_LIMITS = {"login": "120/m/ip", "login_failed": "10/15m/key,100/15m/ip"}
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Orchestra] "
+MFA_ADAPTER = "apps.portal.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Orchestra"
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # invited people never confirm theirs
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_SECURE
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.flag("ORCHESTRA_BEHIND_PROXY") else 0
 USERSESSIONS_TRACK_ACTIVITY = False
 ORCHESTRA_OPEN_SIGNUP = env.flag("ORCHESTRA_OPEN_SIGNUP")

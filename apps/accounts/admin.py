@@ -6,6 +6,7 @@ from typing import Any
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
@@ -55,7 +56,7 @@ class PersonAdmin(UserAdmin, ProductAdmin):  # type: ignore[type-arg]  # generic
     ordering = ["username"]
     readonly_fields = ["last_login", "date_joined", "shown_preferences"]
     inlines = [MembershipInline]
-    actions = ["end_sessions"]
+    actions = ["end_sessions", "remove_second_factors"]
     filter_horizontal = ["user_permissions"]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
@@ -72,6 +73,16 @@ class PersonAdmin(UserAdmin, ProductAdmin):  # type: ignore[type-arg]  # generic
     @admin.action(description=_("End all sessions and API logins"), permissions=["change"])
     def end_sessions(self, request: HttpRequest, rows: QuerySet[User]) -> None:
         act_on_each(self, request, rows, lambda row: actions.end_sessions(user=row), _("Sessions ended"))
+
+    @admin.action(description=_("Take second factors away (for who lost theirs)"), permissions=["change"])
+    def remove_second_factors(self, request: HttpRequest, rows: QuerySet[User]) -> None:
+        act_on_each(
+            self,
+            request,
+            rows,
+            lambda row: actions.remove_second_factors(user=row),
+            _("Second factors taken away"),
+        )
 
 
 @admin.register(Team)
@@ -170,7 +181,18 @@ class IdempotencyKeyAdmin(ReadOnly, BigTableAdmin):
     search_fields = ["=key"]
 
 
-admin.site.unregister([EmailAddress, UserSession])
+admin.site.unregister([EmailAddress, UserSession, Authenticator])
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnly, BigTableAdmin):
+    """Second factors; what they are made of is not shown."""
+
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    list_filter = ["type"]
+    list_select_related = ["user"]
+    fields = ["user", "type", "created_at", "last_used_at"]
+    search_fields = ["=user__username"]
 
 
 @admin.register(EmailAddress)

@@ -73,6 +73,7 @@ class TokenView(DoorView):
     def post(self, request: Request) -> Response:
         given = checked(CredentialsSerializer, request)
         user = sign_in.check_password(request._request, given["username"], given["password"])
+        actions.check_second_factor(request=request._request, user=user, code=given.get("totp", ""))
         return Response(TokenPairSerializer(tokens.issue(user)).data, headers=NO_STORE)
 
 

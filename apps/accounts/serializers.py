@@ -20,6 +20,13 @@ Out = serializers.Serializer[Any]
 class CredentialsSerializer(StrictSerializer):
     username = serializers.CharField(max_length=254, help_text="User name or e-mail address.")
     password = serializers.CharField(max_length=1024, trim_whitespace=False, write_only=True)
+    totp = serializers.CharField(
+        max_length=32,
+        required=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="For accounts with a second factor: a fresh code of the app, or a recovery code.",
+    )
 
 
 class RefreshSerializer(StrictSerializer):

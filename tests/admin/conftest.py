@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -79,6 +80,7 @@ def make_questions(run: Run) -> None:
         team=run.team, run=run, path="greet", strategy="balanced", payload={"task": "x"}
     )
     make_conversation(run)
+    Authenticator.objects.create(user=run.started_by, type="totp", data={"secret": CANARY})
     make_spending(run)
 
 

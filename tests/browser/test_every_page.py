@@ -44,6 +44,8 @@ PAGES = {
     "budget-new": "/usage/budgets/new/",
     "team": "/team/",
     "settings": "/settings/",
+    "security": "/settings/security/",
+    "second-factor": "/accounts/2fa/totp/activate/",
     "styleguide": "/styleguide",
 }
 LOOKS = [("en", 1440, False), ("en", 360, True), ("zh-hans", 1440, True), ("zh-hans", 360, False)]

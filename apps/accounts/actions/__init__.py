@@ -11,6 +11,11 @@ from apps.accounts.actions.people import (
     set_preferences,
     update_profile,
 )
+from apps.accounts.actions.second_factor import (
+    check_second_factor,
+    has_second_factor,
+    remove_second_factors,
+)
 from apps.accounts.actions.sessions import end_other_sessions, end_session, end_sessions
 from apps.accounts.actions.teams import (
     accept_invitation,
@@ -26,6 +31,7 @@ from apps.accounts.actions.teams import (
 __all__ = [
     "accept_invitation",
     "change_role",
+    "check_second_factor",
     "create_api_key",
     "create_team",
     "end_other_sessions",
@@ -33,11 +39,13 @@ __all__ = [
     "end_sessions",
     "ensure_operator",
     "find_invitation",
+    "has_second_factor",
     "invite",
     "make_login_link",
     "purge_expired",
     "remove_avatar",
     "remove_member",
+    "remove_second_factors",
     "rename_team",
     "revoke_api_key",
     "send_invitation",

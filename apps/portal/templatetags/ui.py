@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -119,7 +120,17 @@ def button(label: str = "", **options: Any) -> dict[str, Any]:
     loading, disabled, href, type, name, value, css, and any data_*, aria_*, hx_* and form* attribute.
     """
     extra = {name: options.pop(name) for name in list(options) if name.startswith(ATTRIBUTE_PREFIXES)}
-    for name in ("id", "name", "value", "title", "popovertarget", "commandfor", "command", "download"):
+    for name in (
+        "id",
+        "name",
+        "value",
+        "title",
+        "hidden",
+        "popovertarget",
+        "commandfor",
+        "command",
+        "download",
+    ):
         extra[name] = options.pop(name, None)
     return {
         "label": label,
@@ -271,6 +282,12 @@ def form_errors(form: Any) -> dict[str, Any]:
 def tone_icon(tone: str) -> str:
     """Return the icon that goes with a tone; message levels are tones too."""
     return TONE_ICONS.get(tone.split()[-1] if tone else "", "info")
+
+
+@register.filter
+def as_options(value: Any) -> str:
+    """Return a value as JSON for an attribute that a script reads; the template escapes it."""
+    return json.dumps(value)
 
 
 @register.simple_tag

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -102,7 +103,12 @@ def security(request: HttpRequest) -> HttpResponse:
         actions.end_other_sessions(user=user, current=request.session.session_key)
         messages.success(request, _("The password is changed. You are logged out everywhere else."))
         return redirect("settings:security")
-    context = {"form": form, "sessions": _sessions(request, user), "tab_items": tabs("security")}
+    context = {
+        "form": form,
+        "sessions": _sessions(request, user),
+        "factors": _second_factors(user),
+        "tab_items": tabs("security"),
+    }
     return render(request, "portal/settings_security.html", context, status=422 if form.errors else 200)
 
 
@@ -151,6 +157,17 @@ def revoke_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     actions.revoke_api_key(key=get_object_or_404(ApiKey, user=user, pk=key_id), by=user)
     messages.success(request, _("The key is revoked."))
     return redirect("settings:keys")
+
+
+def _second_factors(user: User) -> dict[str, Any]:
+    """Return which second factors a person has, and how many recovery codes are left."""
+    mine = list(Authenticator.objects.filter(user=user))
+    codes = [one for one in mine if one.type == Authenticator.Type.RECOVERY_CODES]
+    return {
+        "has_app": any(one.type == Authenticator.Type.TOTP for one in mine),
+        "passkeys": sum(one.type == Authenticator.Type.WEBAUTHN for one in mine),
+        "codes": len(codes[0].wrap().get_unused_codes()) if codes else None,
+    }
 
 
 def _sessions(request: HttpRequest, user: User) -> list[dict[str, Any]]:

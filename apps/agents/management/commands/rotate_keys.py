@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 
@@ -15,6 +16,8 @@ ENCRYPTED = (
     ("triggers", "Trigger", "previous_secret"),
 )
 """(app, model, field) of everything that `apps.agents.crypto` encrypts."""
+SECOND_FACTOR = {"row": "second_factor", "field": "secret"}
+"""What the secrets of second factors are bound to: they stand as `secret` or `seed` in the row's data."""
 
 
 class Command(BaseCommand):
@@ -29,6 +32,12 @@ class Command(BaseCommand):
                 except crypto.UnreadableSecret:
                     unreadable += 1
                     self.stderr.write(f"{model} {row.pk}: {field} cannot be read with the keys given.")
+        for row in Authenticator.objects.order_by("pk").iterator():
+            try:
+                rotated += _rotate_second_factor(row)
+            except crypto.UnreadableSecret:
+                unreadable += 1
+                self.stderr.write(f"Authenticator {row.pk}: it cannot be read with the keys given.")
         self.stdout.write(f"{rotated} encrypted anew, {unreadable} unreadable.")
         if unreadable:
             raise CommandError("Keep the old keys: some secrets could not be read.", returncode=1)
@@ -41,3 +50,11 @@ def _rotate(row: Any, field: str) -> int:
         return 0
     changed = crypto.rotate(stored, row=row.pk, field=field)
     return int(type(row).objects.filter(pk=row.pk, **{field: stored}).update(**{field: changed}))
+
+
+def _rotate_second_factor(row: Authenticator) -> int:
+    stored = {name: row.data[name] for name in ("secret", "seed") if row.data.get(name)}
+    if row.type == Authenticator.Type.WEBAUTHN or all(map(crypto.is_current, stored.values())):
+        return 0
+    changed = {name: crypto.rotate(value, **SECOND_FACTOR) for name, value in stored.items()}
+    return int(type(row).objects.filter(pk=row.pk, data=row.data).update(data={**row.data, **changed}))
