@@ -49,6 +49,12 @@ TAB_BAR = (PLACES[0], *PLACES[2:5], Place("settings:profile", _("Me"), "user"))
 BESIDE = tuple(place for place in PLACES if place.url_name not in {one.url_name for one in TAB_BAR})
 """What the tab bar of small screens has no room for; it stands under “Me”."""
 
+SHORTCUTS = {
+    "portal:home": "g h", "workflows:list": "g w", "runs:list": "g r", "chat:list": "g c", "inbox:list": "g i",
+    "agents:list": "g a", "settings:profile": "g s",
+}  # fmt: skip
+"""Keys, one after the other, that lead to a place from anywhere."""
+
 
 class Frame:
     """The frame around one page, for one request."""
@@ -105,6 +111,15 @@ class Frame:
         if self.person is None:
             return 0
         return int(Approval.objects.for_decider(self.person).open().exclude(votes__by=self.person).count())
+
+    @cached_property
+    def shortcuts(self) -> list[dict[str, Any]]:
+        """The keys that lead to places, for the sheet that lists them."""
+        return [
+            {"keys": SHORTCUTS[place.url_name], "url": reverse(place.url_name), "label": place.label}
+            for place in PLACES
+            if place.url_name in SHORTCUTS
+        ]
 
     @cached_property
     def navigation(self) -> list[dict[str, Any]]:

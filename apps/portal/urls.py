@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.portal.views import home, settings, styleguide, team
+from apps.portal.views import home, search, settings, styleguide, team
 
 settings_urls = (
     [
@@ -42,5 +42,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(portal_urls)),
     path("settings/", include(settings_urls)),
     path("team/", include(team_urls)),
+    path("search/", search.search, name="search"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
 ]

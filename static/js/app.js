@@ -3,6 +3,7 @@
 import { startClock } from './clock.js'
 import { askFirst, closeNearest, openTarget } from './dialogs.js'
 import './inbox.js'
+import './palette.js'
 import { adoptToasts, toast } from './toasts.js'
 
 const root = document.documentElement

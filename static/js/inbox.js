@@ -31,11 +31,12 @@ function take(page) {
   const list = document.querySelector('[data-inbox-list]')
   const fresh = page.querySelector('[data-inbox-list]')
   // Who is about to answer keeps what is typed; the next page shows the rest.
-  if (list && fresh && !list.contains(document.activeElement) && !isTyped(list)) list.replaceWith(fresh)
+  if (list && fresh && !list.contains(document.activeElement) && !isHeld(list)) list.replaceWith(fresh)
   refreshClock()
 }
 
-function isTyped(list) {
+function isHeld(list) {
+  if (list.querySelector('[data-swipe-pending]')) return true
   return [...list.querySelectorAll('input, textarea')].some((field) => field.value !== field.defaultValue)
 }
 

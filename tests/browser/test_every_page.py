@@ -28,6 +28,7 @@ PAGES = {
     "run-node": "/runs/{run}/nodes/compose/",
     "inbox": "/inbox/",
     "chat": "/chat/",
+    "search": "/search/?q=r",
     "agents": "/agents/",
     "agent-new": "/agents/new/",
     "tools": "/tools/",

@@ -28,6 +28,7 @@ MORE_PAGES = (
     "/usage/budgets/new/",
     "/usage/?by=user&of=tokens&model=",
     "/chat/",
+    "/search/",
     "/workflows/",
     "/workflows/new/",
     "/triggers/",
