@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from apps.agents import api as agents
+from apps.agents import api_keys as agents_keys
 from apps.agents import api_remote as remote
 from apps.chat import api as chat
 from apps.portal import system
@@ -62,6 +63,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/<uuid:connection_id>", agents.ConnectionView.as_view()),
     path("connections/<uuid:connection_id>/breaker", agents.BreakerChangesView.as_view()),
     path("connections/<uuid:connection_id>/breaker/close", agents.BreakerCloseView.as_view()),
+    path("connections/<uuid:connection_id>/keys", agents_keys.ConnectionKeysView.as_view()),
+    path("connections/<uuid:connection_id>/keys/<uuid:key_id>", agents_keys.ConnectionKeyView.as_view()),
     path("connections/<uuid:connection_id>/test", agents.ConnectionTestView.as_view()),
     path("agents", agents.AgentsView.as_view()),
     path("agents/register", remote.RegisterView.as_view()),

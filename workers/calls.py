@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from apps.agents.balancing import METERS
 from orchestra.engine.context import Postponed
 from orchestra.errors import NodeFailure, RateLimited
 from orchestra.llm.client import Chunk, Finish, ModelClient, ModelRequest, ModelTarget
@@ -142,10 +143,13 @@ class _Call:
         self._error: NodeFailure | None = None
         self._is_ended = False
         self._span = telemetry.call_span(client.target)
+        METERS.begin(client.target.places)
         self.has_begun = False
 
     def take(self, chunk: Chunk) -> None:
-        self.has_begun = True
+        if not self.has_begun:
+            self.has_begun = True
+            METERS.measure(self._client.target.places, time.monotonic() - self._began)
         if self._held is not None:
             self._held.take(chunk)
         if isinstance(chunk, Finish):
@@ -157,11 +161,13 @@ class _Call:
         self._error, self._is_ended = error, True
         if error is not None:
             self._span.fail(error.code)
+            METERS.measure(self._client.target.places, time.monotonic() - self._began, has_failed=True)
             self._client.note(error, time.monotonic() - self._began, wait)
 
     def leave(self) -> None:
         """Give back the place at the gate, and tell the breaker; a reader that leaves after the end has had it all."""
         self._span.end()
+        METERS.end(self._client.target.places)
         runtime = self._client.context.runtime
         runtime.gate.leave(self._ticket, self._tokens)
         runtime.purse.settle(self._held, has_begun=self.has_begun)

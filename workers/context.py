@@ -102,8 +102,8 @@ class WorkerContext:
         self.runtime.texts.add(self.claimed.facts.run, self.path, self.attempt, text)
 
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
-        team = self.claimed.facts.team
-        found = await self.in_database(lambda: resolve_targets(team, settings))
+        team, user = self.claimed.facts.team, self.claimed.facts.user
+        found = await self.in_database(lambda: resolve_targets(team, settings, user=user))
         return await budgeted(found, settings, self)
 
     async def place_agent(self, settings: Mapping[str, Any]) -> Placement:

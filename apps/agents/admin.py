@@ -19,6 +19,7 @@ from apps.agents.models import (
     Breaker,
     BreakerChange,
     Connection,
+    ConnectionKey,
     Presence,
 )
 from apps.agents.standing import state_of
@@ -72,6 +73,21 @@ class ConnectionAdmin(ReadOnly, ProductAdmin):
             lambda row: update_connection(connection=row, by=by, is_enabled=is_enabled),
             _("Enabled") if is_enabled else _("Disabled"),
         )
+
+
+@admin.register(ConnectionKey)
+class ConnectionKeyAdmin(ReadOnly, ProductAdmin):
+    """Further keys of connections; their teams edit them."""
+
+    list_display = ["name", "connection", "hint", "weight", "is_enabled", "created_at"]
+    list_filter = ["is_enabled"]
+    list_select_related = ["connection"]
+    search_fields = ["name", "connection__slug"]
+    fields = ["connection", "name", "hint", "weight", "is_enabled", "created_at"]
+
+    @admin.display(description=_("secret"))
+    def hint(self, key: ConnectionKey) -> str:
+        return f"…{key.secret_hint}" if key.secret_hint else "–"
 
 
 @admin.register(Breaker)

@@ -10,7 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Team
 from apps.agents.models import Agent, Connection, Dialect
+from apps.agents.routes import read_fallbacks, read_members, write_fallbacks, write_members
 from orchestra.errors import InvalidInput
+from orchestra.llm.balance import ROUND_ROBIN
 
 
 class ProblemsMixin(forms.BaseForm):
@@ -40,6 +42,15 @@ SECRET_HELP: Mapping[str, Any] = {
 NEEDS_MODEL = _("Used where neither node nor agent names a model. Test the connection to see what it offers.")
 
 
+STRATEGY_CHOICES = (
+    ("", _("In turn, by weight")),
+    ("weighted", _("By chance and weight")),
+    ("latency", _("Lowest latency")),
+    ("resource", _("Fewest calls under way")),
+    ("hash", _("Each user at one place")),
+)
+
+
 class ConnectionForm(ProblemsMixin, forms.Form):
     """A connection. The secret is never shown: an empty field keeps the stored one."""
 
@@ -60,6 +71,27 @@ class ConnectionForm(ProblemsMixin, forms.Form):
     )
     forget_secret = forms.BooleanField(label=_("Remove the stored secret"), required=False)
     default_model = forms.CharField(label=_("Default model"), max_length=120, required=False)
+    fallbacks = forms.CharField(
+        label=_("Fallbacks"),
+        required=False,
+        help_text=_(
+            "Tried in this order when it is away, separated by commas: spare, spare/model, /other-model, "
+            "this-model: spare."
+        ),
+    )
+    members = forms.CharField(
+        label=_("Members"),
+        required=False,
+        help_text=_(
+            "Short names of connections, separated by commas; with weights and models: east*2, west/model."
+        ),
+    )
+    strategy = forms.ChoiceField(
+        label=_("Strategy"),
+        required=False,
+        choices=STRATEGY_CHOICES,
+        help_text=_("How calls are spread over the members, or over the keys."),
+    )
     options = forms.JSONField(
         label=_("Options"),
         required=False,
@@ -71,7 +103,9 @@ class ConnectionForm(ProblemsMixin, forms.Form):
 
     def __init__(self, *args: Any, connection: Connection | None = None, **kwargs: Any) -> None:
         if connection is not None:
-            kwargs.setdefault("initial", _initial(connection, CONNECTION_FIELDS))
+            kwargs.setdefault(
+                "initial", _initial(connection, CONNECTION_FIELDS) | _routes_of(connection.options)
+            )
         super().__init__(*args, **kwargs)
         dialect = str(self["dialect"].value())
         self.fields["base_url"].help_text = ADDRESS_HELP.get(dialect, "")
@@ -86,11 +120,35 @@ class ConnectionForm(ProblemsMixin, forms.Form):
     def arguments(self) -> dict[str, Any]:
         """Return keyword arguments for `create_connection` and `update_connection`."""
         found = dict(self.cleaned_data)
-        found["options"] = found.get("options") or {}
+        routes = {
+            "fallbacks": read_fallbacks(found.pop("fallbacks")),
+            "members": read_members(found.pop("members")),
+            "strategy": found.pop("strategy"),
+        }
+        found["options"] = (found.get("options") or {}) | {
+            key: value for key, value in routes.items() if value
+        }
         is_forgotten = found.pop("forget_secret", False)
         if not found["secret"] and not is_forgotten:
             del found["secret"]
         return found
+
+
+class KeyForm(forms.Form):
+    """A further key of a connection."""
+
+    name = forms.CharField(label=_("Name"), max_length=80)
+    secret = forms.CharField(
+        label=_("Secret"),
+        max_length=4096,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    weight = forms.FloatField(
+        label=_("Weight"),
+        initial=1,
+        min_value=0.01,
+        help_text=_("2: twice the calls of a key with 1."),
+    )
 
 
 class AgentForm(ProblemsMixin, forms.Form):
@@ -153,9 +211,22 @@ class AgentForm(ProblemsMixin, forms.Form):
 
 KEPT = ("tools", "max_steps", "max_cost", "schema")
 """Options of an agent that its page of tools and limits changes."""
-CONNECTION_FIELDS = ("name", "dialect", "base_url", "default_model", "options", "is_default", "is_enabled")
+CONNECTION_FIELDS = ("name", "dialect", "base_url", "default_model", "is_default", "is_enabled")
 AGENT_FIELDS = ("name", "description", "instructions", "connection", "model", "is_enabled")
 
 
 def _initial(row: Agent | Connection, fields: tuple[str, ...]) -> dict[str, Any]:
     return {field: getattr(row, field) for field in fields}
+
+
+def _routes_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the initial values of the fields that stand for options, and of the options that have no field."""
+    strategy = options.get("strategy") or ""
+    return {
+        "fallbacks": write_fallbacks(options.get("fallbacks") or ()),
+        "members": write_members(options.get("members") or ()),
+        "strategy": "" if strategy == ROUND_ROBIN else strategy,
+        "options": {
+            key: value for key, value in options.items() if key not in ("fallbacks", "members", "strategy")
+        },
+    }

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 
 from apps.agents import crypto
-from apps.agents.models import Connection, Dialect
+from apps.agents.models import Connection, ConnectionKey, Dialect
 from orchestra.llm.breaker import BreakerRules
 from orchestra.llm.limits import Limits
 from orchestra.llm.patience import NO_PATIENCE, Patience
@@ -44,14 +44,15 @@ def patience_of(connection: Connection) -> Patience:
     return NO_PATIENCE if connection.dialect == Dialect.SIMULATED else Patience()
 
 
-def account_of(connection: Connection) -> str:
+def account_of(connection: Connection, further: ConnectionKey | None = None) -> str:
     """Return a name for the account that a connection uses; connections with the same key share it, across teams.
 
     Raises UnreadableSecret.
     """
-    if not connection.secret:
+    holder = further or connection
+    if not holder.secret:
         return f"connection:{connection.pk}"
-    return _account(connection.pk, connection.dialect, connection.base_url, connection.secret)
+    return _account(holder.pk, connection.dialect, connection.base_url, holder.secret)
 
 
 @lru_cache(maxsize=500)

@@ -10,6 +10,7 @@ from apps.accounts.models import OwnedQuerySet, Team
 from apps.agents.breakers import Breaker as Breaker
 from apps.agents.breakers import BreakerChange as BreakerChange
 from apps.agents.breakers import BreakerState as BreakerState
+from apps.agents.connection_keys import ConnectionKey as ConnectionKey
 from apps.agents.remote import Ability as Ability
 from apps.agents.remote import AgentToken as AgentToken
 from apps.agents.remote import Presence as Presence
@@ -26,6 +27,7 @@ class Dialect(models.TextChoices):
     GEMINI = "gemini", _("Gemini")
     OLLAMA = "ollama", _("Ollama")
     SIMULATED = "simulated", _("Simulated model")
+    GROUP = "group", _("Group of connections")
 
 
 class Connection(models.Model):
@@ -39,6 +41,8 @@ class Connection(models.Model):
     base_url = models.URLField(_("base URL"), max_length=500, blank=True)
     secret = models.TextField(blank=True, editable=False)
     secret_hint = models.CharField(_("secret"), max_length=8, blank=True, editable=False)
+    has_keys = models.BooleanField(default=False, editable=False)
+    """Whether there are further keys (`ConnectionKey`) that take calls."""
     default_model = models.CharField(_("default model"), max_length=120, blank=True)
     options = models.JSONField(_("options"), default=dict, blank=True)
     is_default = models.BooleanField(_("default of the team"), default=False)

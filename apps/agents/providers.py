@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 
 from apps.agents import crypto
-from apps.agents.models import Connection, Dialect
+from apps.agents.models import Connection, ConnectionKey, Dialect
 from apps.agents.outbound import allowed_out, team_name
 from orchestra import net
 from orchestra.llm.anthropic import AnthropicClient
@@ -30,6 +30,7 @@ DEFAULT_BASE_URLS: Mapping[str, str] = {
     Dialect.GEMINI: "https://generativelanguage.googleapis.com/v1beta",
     Dialect.OLLAMA: "http://localhost:11434",
     Dialect.SIMULATED: "",
+    Dialect.GROUP: "",
 }
 CLIENTS: Mapping[str, type[ProviderClient]] = {
     Dialect.OPENAI: OpenAIClient,
@@ -48,26 +49,31 @@ def base_url_of(dialect: str, base_url: str) -> str:
     return base_url or DEFAULT_BASE_URLS[dialect]
 
 
-def client_for(connection: Connection) -> ModelClient:
+def client_for(connection: Connection, further: ConnectionKey | None = None) -> ModelClient:
     """Return the client of a connection; the same one until the connection changes, for it learns on the way.
 
-    Raises UnreadableSecret.
+    `further` is a key to use in place of the connection's own secret. Raises UnreadableSecret.
     """
-    key = (connection.pk, connection.revision, connection.secret)
+    key = (connection.pk, connection.revision, (further or connection).secret)
     client = _clients.get(key)
     if client is None:
-        client = make_client(connection, net.shared(allowed_out(team_name(connection.team_id))))
+        client = make_client(
+            connection, further=further, http=net.shared(allowed_out(team_name(connection.team_id)))
+        )
         _clients[key] = client
         if len(_clients) > KEPT_CLIENTS:
             _clients.popitem(last=False)
     return client
 
 
-def make_client(connection: Connection, http: net.Outbound) -> ModelClient:
+def make_client(
+    connection: Connection, http: net.Outbound, further: ConnectionKey | None = None
+) -> ModelClient:
     """Return a new client that goes out through `http`. Raises UnreadableSecret."""
     if connection.dialect == Dialect.SIMULATED:
         return SimulatedClient(script_from(connection.options, installation_script()))
-    secret = crypto.decrypt(connection.secret, row=connection.pk, field="secret")
+    holder = further or connection
+    secret = crypto.decrypt(holder.secret, row=holder.pk, field="secret")
     base_url = base_url_of(connection.dialect, connection.base_url)
     return CLIENTS[connection.dialect](http, base_url, secret, connection.options)
 

@@ -42,6 +42,30 @@ class BreakerChangeSerializer(Out):
     at = serializers.DateTimeField()
 
 
+class ConnectionKeySerializer(Out):
+    """A further key of a connection; the secret is write-only."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    secret_hint = serializers.CharField()
+    weight = serializers.FloatField()
+    is_enabled = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+
+
+class ConnectionKeyChangesSerializer(StrictSerializer):
+    weight = serializers.FloatField(required=False)
+    is_enabled = serializers.BooleanField(required=False)
+
+
+class NewConnectionKeySerializer(StrictSerializer):
+    name = serializers.CharField(max_length=80)
+    secret = serializers.CharField(max_length=4096, write_only=True)
+    weight = serializers.FloatField(
+        required=False, help_text="2: twice the calls of a key with 1. Default 1."
+    )
+
+
 class ConnectionSerializer(Out):
     id = serializers.UUIDField()
     slug = serializers.CharField()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from apps.agents.balancing import METERS
 from apps.agents.limits import account_of, breaker_of, limits_of, patience_of
-from apps.agents.models import Agent, AgentKind, Connection, Dialect
+from apps.agents.models import Agent, AgentKind, Connection, ConnectionKey, Dialect
 from apps.agents.providers import base_url_of, client_for
 from orchestra.errors import AddressNotAllowed, ModelRefused
+from orchestra.llm.balance import ROUND_ROBIN, Candidate
 from orchestra.llm.catalogue import Prices, prices_of
 from orchestra.llm.client import ModelTarget
 from orchestra.llm.simulated import MODELS
@@ -24,16 +27,18 @@ class SwitchedOff(ModelRefused):
     """The agent or connection is switched off."""
 
 
-def resolve_targets(team_id: UUID | str, settings: Mapping[str, Any]) -> list[ModelTarget]:
+def resolve_targets(team_id: UUID | str, settings: Mapping[str, Any], *, user: str = "") -> list[ModelTarget]:
     """Return the targets that `agent`, `connection`, `model` and `fallbacks` name within a team.
 
     Neither agent nor connection: the team's default connection. A fallback is a connection's short name, or an
     object with any of the three; one that names neither agent nor connection changes the model only. After the
     node's own come the fallbacks that the connections name, and theirs; each target once, at most MOST_TARGETS.
-    Targets that are switched off are left out. Raises ModelRefused (unknown names, with those that exist; nothing
-    is left), BadCredentials (a secret that cannot be read).
+    A group stands for its members, a connection with several keys for each of them, in the order of its strategy;
+    `user` is who the strategy `hash` goes by. Targets that are switched off are left out.
+    Raises ModelRefused (unknown names, with those that exist; nothing is left), BadCredentials (a secret that cannot
+    be read).
     """
-    targets: dict[tuple[str, str, str], ModelTarget] = {}
+    targets: dict[tuple[str, ...], ModelTarget] = {}
     off: list[ModelRefused] = []
     choices = deque(_choices(settings))
     while choices and len(targets) < MOST_TARGETS:
@@ -41,19 +46,24 @@ def resolve_targets(team_id: UUID | str, settings: Mapping[str, Any]) -> list[Mo
         try:
             agent = _agent(team_id, str(choice["agent"])) if choice.get("agent") else None
             connection = _connection_of(team_id, choice, agent)
-            target = _target(choice, agent, connection)
+            if connection.dialect == Dialect.GROUP:
+                choices.extendleft(reversed(_members(team_id, choice, agent, connection, user)))
+                continue
+            found = _targets(choice, agent, connection, user)
         except ModelRefused as error:
             if not (isinstance(error, SwitchedOff) or choice.get("is_onward")):
                 raise
             off.append(error)
             continue
-        key = (target.connection_id, target.model, str(choice.get("agent") or ""))
-        if key not in targets:
-            targets[key] = target
-            choices.extend(_onward(connection, target.model, choice))
+        before = len(targets)
+        for target in found:
+            key = (target.connection_id, target.model, target.account, str(choice.get("agent") or ""))
+            targets.setdefault(key, target)
+        if len(targets) > before:
+            choices.extend(_onward(connection, found[0].model, choice))
     if not targets:
-        raise off[0]
-    return list(targets.values())
+        raise off[0] if off else ModelRefused("None of the group's members is there and switched on.")
+    return list(targets.values())[:MOST_TARGETS]
 
 
 def _choices(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -95,6 +105,73 @@ def _connection_of(team_id: UUID | str, choice: Mapping[str, Any], agent: Agent 
     return connection
 
 
+def _members(
+    team_id: UUID | str, choice: Mapping[str, Any], agent: Agent | None, group: Connection, user: str
+) -> list[Mapping[str, Any]]:
+    """Return the choices that a group stands for, in the order of its strategy; groups in groups are passed over."""
+    entries = [
+        {"connection": one} if isinstance(one, str) else one for one in group.options.get("members") or ()
+    ]
+    by_slug = {str(one["connection"]): one for one in entries}
+    rows = Connection.objects.filter(team_id=team_id, slug__in=by_slug, is_enabled=True)
+    known = {str(pk): slug for pk, slug in rows.exclude(dialect=Dialect.GROUP).values_list("pk", "slug")}
+    candidates = [
+        Candidate(pk, float(by_slug[slug].get("weight") or 1)) for pk, slug in sorted(known.items())
+    ]
+    if not candidates:
+        return []
+    strategy = str(group.options.get("strategy") or ROUND_ROBIN)
+    ordered, why = METERS.order(strategy, candidates, user)
+    own = agent.model if agent and agent.connection_id == group.pk else ""
+    return [
+        {
+            "agent": choice.get("agent"),
+            "connection": known[one.id],
+            "model": by_slug[known[one.id]].get("model") or choice.get("model") or own,
+            "is_onward": True,
+            "is_measured": True,
+            "why": f"{strategy} in {group.slug}: {why}" if why and not index else "",
+        }
+        for index, one in enumerate(ordered)
+    ]
+
+
+def _targets(
+    choice: Mapping[str, Any], agent: Agent | None, connection: Connection, user: str
+) -> list[ModelTarget]:
+    """Return the targets of a connection: one for each of its keys, in the order of its strategy."""
+    plain = _target(choice, agent, connection)
+    if not connection.has_keys:
+        return [plain]
+    keys: dict[str, ConnectionKey | None] = {
+        f"{connection.pk}/{key.pk}": key for key in connection.keys.filter(is_enabled=True)
+    }
+    weights = {place: key.weight for place, key in keys.items() if key is not None}
+    if connection.secret:
+        place = f"{connection.pk}/"
+        keys[place], weights[place] = None, float(connection.options.get("weight") or 1)
+    strategy = str(connection.options.get("strategy") or ROUND_ROBIN)
+    candidates = [Candidate(place, weight) for place, weight in sorted(weights.items())]
+    ordered, why = METERS.order(strategy, candidates, user)
+    return [
+        replace(
+            plain,
+            client=client_for(connection, keys[one.id]),
+            account=account_of(connection, keys[one.id]),
+            places=(*plain.places, one.id),
+            why="; ".join(
+                filter(None, (plain.why, _key_words(keys[one.id], strategy, "" if index else why)))
+            ),
+        )
+        for index, one in enumerate(ordered)
+    ]
+
+
+def _key_words(key: ConnectionKey | None, strategy: str, why: str) -> str:
+    name = f"key {key.name}" if key else "the connection's own key"
+    return f"{name}, {strategy}: {why}" if why else name
+
+
 def _target(choice: Mapping[str, Any], agent: Agent | None, connection: Connection) -> ModelTarget:
     model = _model(choice, agent, connection)
     return ModelTarget(
@@ -111,6 +188,8 @@ def _target(choice: Mapping[str, Any], agent: Agent | None, connection: Connecti
         breaker=breaker_of(connection),
         circuit=connection.breaker.circuit if hasattr(connection, "breaker") else None,
         patience=patience_of(connection),
+        places=(str(connection.pk),) if choice.get("is_measured") else (),
+        why=str(choice.get("why") or ""),
     )
 
 

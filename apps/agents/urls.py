@@ -22,6 +22,8 @@ connection_urls = (
         path("<slug:slug>/", connections.edit, name="edit"),
         path("<slug:slug>/test/", connections.test, name="test"),
         path("<slug:slug>/breaker/close/", connections.close_breaker, name="close_breaker"),
+        path("<slug:slug>/keys/", connections.add_key, name="add_key"),
+        path("<slug:slug>/keys/<uuid:key_id>/remove/", connections.remove_key, name="remove_key"),
         path("<slug:slug>/default/", connections.make_default, name="default"),
         path("<slug:slug>/delete/", connections.delete, name="delete"),
     ],

@@ -119,6 +119,8 @@ class ModelTarget:
     circuit: Circuit | None = None
     """The breaker as it was when the target was chosen; None: it has never seen a failure."""
     patience: Patience = NO_PATIENCE
+    places: tuple[str, ...] = ()
+    """What is measured with it, where calls are spread over several (`orchestra.llm.balance`)."""
     why: str = ""
     """Why this target was chosen, where there was a choice."""
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from apps.accounts import actions, tokens
 from apps.accounts.models import IdempotencyKey, Role, Team, User
 from apps.agents.actions import create_agent_token, register_agent
-from apps.agents.models import Agent, Breaker, BreakerChange, Connection
+from apps.agents.models import Agent, Breaker, BreakerChange, Connection, ConnectionKey
 from apps.chat.models import Conversation, Message
 from apps.runs.models import (
     Admission,
@@ -107,6 +107,7 @@ def make_connection(team: Team) -> Connection:
         secret_hint="wxyz",
     )  # fmt: skip
     Breaker.objects.create(connection=made, state="open", until=timezone.now(), reason="It is away.")
+    ConnectionKey.objects.create(connection=made, name="second", secret=CANARY, secret_hint="wxyz")
     BreakerChange.objects.create(connection=made, before="closed", after="open", by="w1")
     return made
 

@@ -175,3 +175,16 @@ def test_a_breaker_is_shown_with_its_history_and_can_be_closed(api: APIClient, c
     assert (connection["breaker"], shown["state"], shown["reason"]) == (None, "open", "It is away.")
     assert (closed["state"], closed["until"]) == ("closed", None)
     assert [(one["before"], one["after"]) for one in history] == [("open", "closed"), ("closed", "open")]
+
+
+def test_further_keys_go_in_and_never_come_out(api: APIClient, connection: dict[str, Any]):
+    url = f"{CONNECTIONS}/{connection['id']}/keys"
+
+    added = api.post(url, {"name": "second", "secret": SECRET, "weight": 2}, format="json")
+    changed = api.patch(f"{url}/{added.json()['id']}", {"weight": 3}, format="json")
+    listed = api.get(url)
+    removed = api.delete(f"{url}/{added.json()['id']}")
+
+    assert (added.status_code, changed.json()["weight"], removed.status_code) == (201, 3.0, 204)
+    assert [one["secret_hint"] for one in listed.json()["results"]] == ["cdef"]
+    assert all(SECRET.encode() not in answer.content for answer in (added, changed, listed))

@@ -21,6 +21,7 @@ PAGES = {
 MORE_PAGES = (
     "/connections/new/?dialect=openai",
     "/connections/new/?dialect=ollama",
+    "/connections/new/?dialect=group",
     "/connections/new/?dialect=simulated",
     "/runs/",
     "/usage/",
@@ -62,7 +63,9 @@ POST_ONLY = {
     "inbox:decide",
     "agents:delete",
     "connections:test",
+    "connections:add_key",
     "connections:close_breaker",
+    "connections:remove_key",
     "connections:default",
     "connections:delete",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.urls import get_resolver
@@ -75,6 +76,8 @@ def test_what_changes_something_takes_only_posts(
         "inbox:decide": {"approval_id": owner.pk},
         "agents:delete": {"slug": "writer"},
         "connections:test": {"slug": "main-provider"},
+        "connections:add_key": {"slug": "main-provider"},
+        "connections:remove_key": {"slug": "main-provider", "key_id": UUID(int=1)},
         "connections:close_breaker": {"slug": "main-provider"},
         "connections:default": {"slug": "main-provider"},
         "connections:delete": {"slug": "main-provider"},

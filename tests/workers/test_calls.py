@@ -145,3 +145,27 @@ def test_without_a_fallback_the_node_waits_as_a_row_until_one_call_finds_the_pro
     assert (ended.status, nodes_of(ended)["ask"].attempt) == ("succeeded", 1)
     states = list(BreakerChange.objects.order_by("pk").values_list("after", flat=True))
     assert states == ["open", "half_open", "closed"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_is_refused_is_passed_over_and_the_node_says_which_one_answered(
+    worker: Any, connect: Any, editor: User, publish_workflow: Any
+) -> None:
+    async def provider(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Authorization") != "Bearer sk-good-0123456789":
+            return web.json_response({"error": {"message": "no"}}, status=401)
+        return await Provider("ok").answer(request)
+
+    workflow = publish_workflow(ASK, name="Ask")
+    with serving_beside(provider) as server:
+        connection = connect(server)
+        for name, weight in (("bad", 1000), ("good", 0.01)):
+            agents.add_key(
+                connection=connection, name=name, secret=f"sk-{name}-0123456789", weight=weight, by=editor
+            )
+        run = wait_for_end(start_run(workflow=workflow, input={}, by=editor))
+
+    calls = nodes_of(run)["ask"].attempts[0]["calls"]
+    assert [call["status"] for call in calls] == ["bad_credentials", "ok"]
+    assert calls[0]["why"] == "key bad, round_robin: its turn"
+    assert calls[1]["why"] == "key good"

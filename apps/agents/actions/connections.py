@@ -16,12 +16,9 @@ from apps.agents import crypto
 from apps.agents.checks import check_connection, is_mask
 from apps.agents.models import Connection, Dialect
 from apps.agents.providers import base_url_of
+from apps.agents.secrets import hint_of
 from apps.agents.slugs import check_slug, free_slug
 from orchestra.errors import Conflict, InvalidInput, Problem, StaleRevision
-
-HINT_LENGTH = 4
-SHORTEST_HINTED = 12
-"""Shorter secrets give no hint: four characters would be too much of them."""
 
 
 @transaction.atomic
@@ -107,6 +104,9 @@ def update_connection(
     if locked.secret and entered is None and _origin(locked) != before:
         message = _("The secret was entered for another address: enter it again.")
         raise InvalidInput(problems=[Problem("secret", "required", message)])
+    if _origin(locked) != before and locked.keys.exists():
+        message = _("Its further keys were entered for another address: remove them first.")
+        raise InvalidInput(problems=[Problem("base_url", "conflict", message)])
     if entered is not None:
         _put_secret(locked, entered)
     _switch(locked, is_default, is_enabled)
@@ -159,7 +159,7 @@ def _origin(connection: Connection) -> str:
 
 def _put_secret(connection: Connection, secret: str) -> None:
     connection.secret = crypto.encrypt(secret, row=connection.pk, field="secret")
-    connection.secret_hint = secret[-HINT_LENGTH:] if len(secret) >= SHORTEST_HINTED else ""
+    connection.secret_hint = hint_of(secret)
 
 
 def _inserted(connection: Connection) -> Connection:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from apps.accounts.models import Role, User
 from apps.accounts.rights import require
-from apps.agents.models import Connection
+from apps.agents.models import Connection, Dialect
 from apps.agents.outbound import allowed_out, team_name
 from apps.agents.providers import make_client
-from orchestra.errors import NodeFailure
+from orchestra.errors import ModelRefused, NodeFailure
 from orchestra.llm.client import Message, ModelRequest
 from orchestra.llm.provider import ProviderClient
 from orchestra.llm.simulated import MODELS
@@ -41,11 +41,31 @@ def test_connection(*, connection: Connection, by: User) -> ConnectionTest:
     require(by, connection.team_id, Role.EDITOR)
     started = time.monotonic()
     try:
-        models = asyncio.run(_models(connection, allowed_out(team_name(connection.team_id))))
+        models = _all_models(connection)
     except NodeFailure as error:
         seconds = time.monotonic() - started
         return ConnectionTest(False, seconds, code=error.code, message=error.message, hint=error.hint)
     return ConnectionTest(True, time.monotonic() - started, models=tuple(models))
+
+
+def _all_models(connection: Connection) -> list[str]:
+    """Return what a connection offers; of a group: what all members offer. Raises NodeFailure, naming the member."""
+    allow = allowed_out(team_name(connection.team_id))
+    if connection.dialect != Dialect.GROUP:
+        return asyncio.run(_models(connection, allow))
+    entries = connection.options.get("members") or ()
+    slugs = [one if isinstance(one, str) else one["connection"] for one in entries]
+    members = Connection.objects.filter(team_id=connection.team_id, slug__in=slugs)
+    found: set[str] = set()
+    for member in members.exclude(dialect=Dialect.GROUP):
+        try:
+            found.update(asyncio.run(_models(member, allow)))
+        except NodeFailure as error:
+            error.message = f"{member.slug}: {error.message}"
+            raise
+    if not found:
+        raise ModelRefused("The group has no members.")
+    return sorted(found)
 
 
 async def _models(connection: Connection, allow: frozenset[str]) -> list[str]:

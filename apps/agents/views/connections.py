@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -20,7 +21,7 @@ from apps.accounts.problems import add_problems, words
 from apps.accounts.rights import require
 from apps.accounts.teams import active_team
 from apps.agents import actions
-from apps.agents.forms import ConnectionForm
+from apps.agents.forms import ConnectionForm, KeyForm
 from apps.agents.models import Connection, Dialect
 from apps.agents.providers import DEFAULT_BASE_URLS
 from orchestra.errors import OrchestraError
@@ -34,6 +35,9 @@ DIALECT_WORDS = {
     Dialect.GEMINI: gettext_lazy("Google's Gemini models."),
     Dialect.OLLAMA: gettext_lazy("Models on a machine of your own, in Ollama's own dialect."),
     Dialect.ANTHROPIC: gettext_lazy("Anthropic's messages."),
+    Dialect.GROUP: gettext_lazy(
+        "Several connections as one: calls are spread over them, or the nearest is taken."
+    ),
     Dialect.SIMULATED: gettext_lazy("Answers from the text it is given, without a model, a key or a cost."),
 }
 
@@ -130,6 +134,37 @@ def close_breaker(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("connections:edit", connection.slug)
 
 
+@sensitive_post_parameters("secret")
+@login_required
+@require_POST
+def add_key(request: HttpRequest, slug: str) -> HttpResponse:
+    """Add a further key."""
+    connection = _connection(request, slug)
+    try:
+        actions.add_key(
+            connection=connection,
+            name=request.POST.get("name", ""),
+            secret=request.POST.get("secret", ""),
+            weight=_weight(request.POST.get("weight", "")),
+            by=person_of(request),
+        )
+    except OrchestraError as error:
+        messages.error(request, words(error))
+    else:
+        messages.success(request, _("The key is added."))
+    return redirect("connections:edit", connection.slug)
+
+
+@login_required
+@require_POST
+def remove_key(request: HttpRequest, slug: str, key_id: UUID) -> HttpResponse:
+    """Remove a further key."""
+    connection = _connection(request, slug)
+    actions.remove_key(key=get_object_or_404(connection.keys, pk=key_id), by=person_of(request))
+    messages.success(request, _("The key is removed."))
+    return redirect("connections:edit", connection.slug)
+
+
 @login_required
 @require_POST
 def delete(request: HttpRequest, slug: str) -> HttpResponse:
@@ -150,6 +185,14 @@ def _connection(request: HttpRequest, slug: str) -> Connection:
     return found
 
 
+def _weight(text: str) -> float:
+    """Return a weight as it was typed; 0, which is none, for what is not a number."""
+    try:
+        return float(text or 1)
+    except ValueError:
+        return 0.0
+
+
 def _dialects() -> list[dict[str, Any]]:
     return [{"value": d.value, "label": d.label, "words": DIALECT_WORDS[d]} for d in Dialect]
 
@@ -164,6 +207,10 @@ def _form_page(
         "default_url": DEFAULT_BASE_URLS.get(dialect, ""),
         "known_models": known_models(dialect)[:KNOWN_SHOWN],
         "is_simulated": dialect == Dialect.SIMULATED,
+        "is_group": dialect == Dialect.GROUP,
+        "has_address": dialect not in (Dialect.SIMULATED, Dialect.GROUP),
+        "key_form": KeyForm(auto_id="key_%s"),
+        "keys": connection.keys.all() if connection else (),
         "breaker_changes": connection.breaker_changes.all()[:CHANGES_SHOWN] if connection else (),
     }
     return render(request, "connections/form.html", context, status=422 if form.errors else 200)

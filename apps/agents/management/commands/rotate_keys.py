@@ -12,6 +12,7 @@ from apps.agents import crypto
 
 ENCRYPTED = (
     ("agents", "Connection", "secret"),
+    ("agents", "ConnectionKey", "secret"),
     ("triggers", "Trigger", "secret"),
     ("triggers", "Trigger", "previous_secret"),
 )
