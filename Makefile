@@ -5,7 +5,7 @@ RUN = .venv/bin/python
 LOCK = uv pip compile --universal -p 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --annotation-style=line
 
-.PHONY: help demo up processes test test-services test-redis test-rabbitmq lint lock simulate faults graphs bench bench-peers clean setup setup-dev
+.PHONY: help demo up processes front-end test test-services test-redis test-rabbitmq lint lock simulate faults graphs bench bench-peers clean setup setup-dev
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ test-rabbitmq: setup-dev
 lint: setup-dev ## format, lint, types, layers, templates
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 	@git ls-files 'templates/*.html' | xargs .venv/bin/djangofmt --check
+
+front-end: ## build the designer's island into static/built (needs Node; its users do not)
+	@cd frontend/designer && npm ci --no-audit --no-fund && npm run build
 
 lock: ## regenerate the locked requirements (needs uv)
 	$(LOCK) requirements.in -o requirements.lock

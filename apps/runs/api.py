@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.idempotency import idempotent
-from apps.accounts.models import Role
+from apps.accounts.models import Role, User
 from apps.accounts.pages import person_of
 from apps.accounts.rights import require
 from apps.accounts.scopes import Scope
@@ -34,8 +34,9 @@ from apps.runs.serializers import (
     RunSerializer,
     StartedRunSerializer,
 )
+from apps.workflows.actions import freeze_draft
 from apps.workflows.api import find_startable
-from apps.workflows.models import Workflow
+from apps.workflows.models import Workflow, WorkflowVersion
 from orchestra.api import IDEMPOTENCY_KEY, TEAM, PagedView, StrictSerializer, checked, limit_of
 from orchestra.engine.plan import ITEM
 from orchestra.errors import InvalidInput, Problem
@@ -139,10 +140,7 @@ def start(
     require(by, workflow.team_id, Role.OPERATOR)
     options = checked(serializer, request.data)
     options.pop("workflow", None)
-    if (number := options.pop("version", None)) is not None:
-        options["version"] = workflow.versions.filter(number=number).first()
-        if options["version"] is None:
-            raise ValidationError({"version": [f"There is no version {number} of this workflow."]})
+    options["version"] = chosen_version(workflow, options, by)
     given = options.pop("input", {})
     try:
         run = actions.start_run(workflow=workflow, input=given, origin=Origin.API, by=by, **options)
@@ -150,6 +148,24 @@ def start(
         raise InvalidInput(problems=[in_body(problem) for problem in error.problems]) from error
     status = 200 if run.is_deduplicated else 202
     return Response(accepted(run), status=status, headers={"Location": f"/api/v1/runs/{run.pk}"})
+
+
+def chosen_version(workflow: Workflow, options: dict[str, Any], by: User) -> WorkflowVersion | None:
+    """Take `version` and `draft` out of a body and return what they name; None: neither is there.
+
+    Raises ValidationError, and what `freeze_draft` does.
+    """
+    number, is_draft = options.pop("version", None), options.pop("draft", False)
+    if number is not None and is_draft:
+        raise ValidationError({"draft": ["Give `version` or `draft`, not both."]})
+    if is_draft:
+        return freeze_draft(workflow=workflow, by=by)
+    if number is None:
+        return None
+    found: WorkflowVersion | None = workflow.versions.filter(number=number).first()
+    if found is None:
+        raise ValidationError({"version": [f"There is no version {number} of this workflow."]})
+    return found
 
 
 def in_body(problem: Problem) -> Problem:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,7 +19,7 @@ from apps.accounts.scopes import Scope
 from apps.accounts.teams import active_team
 from apps.runs import actions
 from apps.runs.actions.bulk import BULK_ACTIONS, MOST_RUNS, BulkAnswer
-from apps.runs.api import accepted, detail_of, find_run, in_body
+from apps.runs.api import accepted, chosen_version, detail_of, find_run, in_body
 from apps.runs.filters import filtered
 from apps.runs.models import NodeRun, Run
 from apps.runs.serializers import (
@@ -69,7 +68,7 @@ class RetryView(APIView):
         responses={200: RunDetailSerializer, 202: StartedRunSerializer},
         description=(
             "Without a body the run goes on: what succeeded is kept, the rest starts anew (200). With `from`, `input` "
-            "or `version` a new run starts that takes over whatever stays right (202)."
+            "`version` or `draft` a new run starts that takes over whatever stays right (202)."
         ),
     )
     @idempotent
@@ -83,11 +82,7 @@ class RetryView(APIView):
 
 
 def _fork(run: Run, given: dict[str, Any], by: User) -> Response:
-    version = None
-    if (number := given.get("version")) is not None:
-        version = run.workflow.versions.filter(number=number).first()
-        if version is None:
-            raise ValidationError({"version": [f"There is no version {number} of this workflow."]})
+    version = chosen_version(run.workflow, given, by)
     try:
         fork = actions.fork_run(
             run=run, again=given.get("from", ()), input=given.get("input"), version=version, by=by

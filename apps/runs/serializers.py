@@ -68,7 +68,7 @@ class RunSerializer(Out):
     id = serializers.UUIDField()
     number = serializers.IntegerField()
     workflow = serializers.CharField(source="workflow.slug")
-    version = serializers.IntegerField(source="version.number")
+    version = serializers.IntegerField(source="version.number", help_text="0: a draft that was tried.")
     status = serializers.ChoiceField(RUN_STATUS_CHOICES)
     started_by = serializers.CharField(source="started_by.username", default=None, allow_null=True)
     trigger = serializers.ChoiceField(Origin.choices, source="origin")
@@ -112,11 +112,20 @@ class RunDetailSerializer(RunSerializer):
         return {"done": run.nodes_done, "total": run.nodes_total, "by_status": self.context["by_status"]}
 
 
+def draft_field() -> serializers.BooleanField:
+    """Return the field that asks for the draft instead of a version."""
+    return serializers.BooleanField(
+        required=False,
+        help_text="Run the draft as it is saved now, published or not; the run's `version` is 0 then.",
+    )
+
+
 class NewRunSerializer(StrictSerializer):
     input = ObjectField(required=False, help_text="Fits the `inputs` of the version.")
     version = serializers.IntegerField(
         required=False, min_value=1, max_value=2**31 - 1, help_text="Default: the published one."
     )
+    draft = draft_field()
     priority = serializers.ChoiceField(PriorityLevel.choices, required=False)
     tags = tags_field()
     dedup_key = serializers.CharField(
@@ -139,6 +148,7 @@ class RetrySerializer(StrictSerializer):
     version = serializers.IntegerField(
         required=False, min_value=1, max_value=2**31 - 1, help_text="Default: the old run's."
     )
+    draft = draft_field()
 
     def get_fields(self) -> dict[str, Any]:
         paths = serializers.ListField(

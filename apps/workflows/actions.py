@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Role, Team, User
 from apps.accounts.rights import require
 from apps.tools.registry import schemas_of
-from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.models import TRIAL, Workflow, WorkflowVersion
 from apps.workflows.slugs import check_slug, free_slug
 from orchestra.engine import definition as definitions
 from orchestra.engine.codec import plan_to_json
@@ -38,6 +39,8 @@ STARTER: Mapping[str, Any] = {
 """What a workflow that was made from nothing begins with."""
 
 SLUG_RACES = 5
+TRIAL_KEPT = timedelta(hours=1)
+"""How long a tried draft stays that no run holds; a start that is under way needs it for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,27 @@ def publish(
     if locked.published_id != version.pk:
         _update(locked, published=version, **fields)
     workflow.published = version
+    return version
+
+
+@transaction.atomic
+def freeze_draft(*, workflow: Workflow, by: User) -> WorkflowVersion:
+    """Freeze the draft as it is, to be tried: a version without a number, or the one that says the same already.
+
+    What was tried more than an hour ago and no run holds is removed. Raises NotPermitted (below operator),
+    InvalidWorkflow, Conflict (archived).
+    """
+    require(by, workflow.team_id, Role.OPERATOR)
+    locked = _locked(workflow, None)
+    source = _current(locked)
+    if source.plan is None:
+        raise InvalidWorkflow(problems=source.problems)
+    known = WorkflowVersion.every.filter(workflow=locked, digest=source.plan.digest).order_by("-number")
+    version = known.first() or _freeze(locked, source, source.plan, number=TRIAL, note="", by=by)
+    now = timezone.now()
+    tried = WorkflowVersion.every.filter(workflow=locked, number=TRIAL)
+    tried.filter(pk=version.pk).update(created_at=now)
+    tried.filter(created_at__lt=now - TRIAL_KEPT, runs__isnull=True).delete()
     return version
 
 

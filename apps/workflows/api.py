@@ -26,6 +26,7 @@ from apps.workflows.remarks import remarks
 from apps.workflows.serializers import (
     CheckedSerializer,
     DefinitionSerializer,
+    DraftChangeSerializer,
     DraftSerializer,
     NewWorkflowSerializer,
     WorkflowChangesSerializer,
@@ -199,14 +200,14 @@ class DraftView(APIView):
     @extend_schema(
         operation_id="workflows_draft_save",
         parameters=[TEAM, IF_MATCH],
-        request=DefinitionSerializer,
+        request=DraftChangeSerializer,
         responses=DraftSerializer,
     )
     def put(self, request: Request, slug: str) -> Response:
         workflow = find_workflow(request, slug)
         require(person_of(request), workflow.team_id, Role.EDITOR)
         revision = expected_revision(request, workflow)
-        given = checked(DefinitionSerializer, request.data)
+        given = checked(DraftChangeSerializer, request.data)
         saved = actions.save_draft(workflow=workflow, revision=revision, by=person_of(request), **given)
         return tagged(request, saved, DraftSerializer(saved).data)
 

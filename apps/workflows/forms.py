@@ -15,6 +15,7 @@ from apps.workflows.models import WhenFull
 from orchestra.engine.limits import DEFINITION_BYTES
 
 BLANK = "blank"
+EMPTY = "empty"
 PASTE = "paste"
 
 
@@ -77,15 +78,17 @@ class CreateForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         source = data.get("source")
+        data["text"], data["definition"], pasted = None, None, data.get("text")
         found = samples()
         if source in found:
             data["text"] = found[source].read_text(encoding="utf-8")
         elif source == PASTE:
-            data["text"] = data.get("file") or data.get("text") or ""
+            data["text"] = data.get("file") or pasted or ""
             if not data["text"].strip() and "file" not in self.errors:
                 self.add_error("text", _("Paste a definition or choose a file."))
-        elif source == BLANK:
-            data["text"] = None
+        elif source in (BLANK, EMPTY):
+            if source == EMPTY:
+                data["definition"] = {"orchestra": 1, "name": data.get("name"), "nodes": {}}
             if not data.get("name"):
                 self.add_error("name", _("A workflow needs a name."))
         else:

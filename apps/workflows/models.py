@@ -71,6 +71,17 @@ class Workflow(models.Model):
         return self.name
 
 
+TRIAL = 0
+"""The number of a draft that was frozen to be tried: it is in no list of versions and is never published."""
+
+
+class VersionManager(models.Manager["WorkflowVersion"]):
+    """The versions that were published; drafts that were only tried are left out."""
+
+    def get_queryset(self) -> models.QuerySet[WorkflowVersion]:
+        return super().get_queryset().filter(number__gt=TRIAL)
+
+
 class WorkflowVersion(models.Model):
     """A frozen definition with its compiled plan; a run keeps the version it was started with."""
 
@@ -89,11 +100,24 @@ class WorkflowVersion(models.Model):
     )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
+    objects = VersionManager()
+    every = models.Manager["WorkflowVersion"]()
+    """Versions and tried drafts."""
+
     class Meta:
         verbose_name = _("version")
         verbose_name_plural = _("versions")
         ordering = ["-number"]
-        constraints = [models.UniqueConstraint(fields=["workflow", "number"], name="version_number_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workflow", "number"],
+                condition=models.Q(number__gt=TRIAL),
+                name="version_number_unique",
+            ),
+            models.UniqueConstraint(
+                fields=["workflow", "digest"], condition=models.Q(number=TRIAL), name="version_trial_unique"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.number}"

@@ -116,6 +116,12 @@ class DefinitionSerializer(StrictSerializer):
         return one_of(attrs, is_required=True)
 
 
+class DraftChangeSerializer(DefinitionSerializer):
+    allow_problems = serializers.BooleanField(
+        required=False, help_text="Keep a draft that is not right yet; it cannot be published like that."
+    )
+
+
 class DraftSerializer(Out):
     definition = DefinitionField(source="draft")
     text = serializers.CharField(

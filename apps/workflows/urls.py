@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.workflows.views import editor, pages, versions
+from apps.workflows.views import designer, editor, pages, versions
 
 urlpatterns = [
     path("", pages.listing, name="list"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("<slug:slug>/", pages.detail, name="detail"),
     path("<slug:slug>/about/", pages.about, name="about"),
     path("<slug:slug>/edit/", editor.edit, name="edit"),
+    path("<slug:slug>/design/", designer.design, name="design"),
+    path("<slug:slug>/design/text/", designer.text, name="design_text"),
     path("<slug:slug>/check/", editor.check, name="check"),
     path("<slug:slug>/duplicate/", pages.duplicate, name="duplicate"),
     path("<slug:slug>/archive/", pages.archive, name="archive"),

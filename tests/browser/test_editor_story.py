@@ -16,8 +16,10 @@ def make_workflow(page: Page, name: str) -> str:
     page.goto("/workflows/new/")
     page.locator("#id_name").fill(name)
     page.locator("[data-create] button[type=submit]").click()
-    page.wait_for_url(re.compile(r"/edit/$"))
-    return page.url.removesuffix("edit/")
+    page.wait_for_url(re.compile(r"/design/$"))
+    place = page.url.removesuffix("design/")
+    page.goto(place + "edit/")
+    return place
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])

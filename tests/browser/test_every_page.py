@@ -17,6 +17,7 @@ PAGES = {
     "workflows": "/workflows/",
     "workflow-new": "/workflows/new/",
     "workflow": SAMPLE,
+    "workflow-design": f"{SAMPLE}design/",
     "workflow-edit": f"{SAMPLE}edit/",
     "workflow-versions": f"{SAMPLE}versions/",
     "workflow-version": f"{SAMPLE}versions/1/",

@@ -108,22 +108,22 @@ def test_the_page_of_a_workflow_shows_graph_inputs_and_plan(
 
 
 @pytest.mark.parametrize(
-    ("data", "name"),
+    ("data", "name", "page"),
     [
-        ({"name": "Fresh", "source": "blank"}, "Fresh"),
-        ({"name": "", "source": "paste", "text": TEXT}, "Review"),
-        ({"name": "Mine", "source": "paste", "text": BROKEN}, "Mine"),
-        ({"name": "", "source": "brief"}, "Brief of a document"),
+        ({"name": "Fresh", "source": "blank"}, "Fresh", "design"),
+        ({"name": "", "source": "paste", "text": TEXT}, "Review", "edit"),
+        ({"name": "Mine", "source": "paste", "text": BROKEN}, "Mine", "edit"),
+        ({"name": "", "source": "brief"}, "Brief of a document", "design"),
     ],
 )
-def test_a_workflow_is_made_and_opens_in_the_editor(
-    browse: Any, editor: User, data: dict[str, str], name: str
+def test_a_workflow_is_made_and_opens_on_the_canvas_or_as_the_text_it_was(
+    browse: Any, editor: User, data: dict[str, str], name: str, page: str
 ) -> None:
     answer = browse(editor).post("/workflows/new/", data)
 
     made = Workflow.objects.get()
     assert made.name == name
-    assert answer["Location"] == f"/workflows/{made.slug}/edit/"
+    assert answer["Location"] == f"/workflows/{made.slug}/{page}/"
 
 
 def test_a_workflow_is_made_from_a_file(browse: Any, editor: User) -> None:

@@ -94,4 +94,4 @@ def _facts(
 @lru_cache(maxsize=200)
 def plan_of(version: str) -> Plan:
     """Return the plan of a workflow version by its id; versions never change."""
-    return plan_from_json(WorkflowVersion.objects.values_list("plan", flat=True).get(pk=version))
+    return plan_from_json(WorkflowVersion.every.values_list("plan", flat=True).get(pk=version))

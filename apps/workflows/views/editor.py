@@ -16,7 +16,7 @@ from apps.accounts.models import Role
 from apps.accounts.rights import require
 from apps.accounts.teams import active_team
 from apps.workflows import actions
-from apps.workflows.forms import CreateForm, sample_cards
+from apps.workflows.forms import PASTE, CreateForm, sample_cards
 from apps.workflows.graph import draw
 from apps.workflows.models import Workflow
 from apps.workflows.remarks import compare, remarks
@@ -29,7 +29,7 @@ from orchestra.errors import Conflict, InvalidInput, InvalidWorkflow, StaleRevis
 @require_http_methods(["GET", "POST"])
 @signed_in
 def create(request: HttpRequest) -> HttpResponse:
-    """Ask where a new workflow comes from; then open it in the editor."""
+    """Ask where a new workflow comes from; then open it: on the canvas, or what was pasted as text."""
     team = active_team(request)
     require(person(request), team.pk, Role.EDITOR)
     form = CreateForm(request.POST or None, request.FILES or None)
@@ -37,7 +37,12 @@ def create(request: HttpRequest) -> HttpResponse:
         data = form.cleaned_data
         try:
             workflow = actions.create_workflow(
-                team=team, name=data["name"], text=data["text"], allow_problems=True, by=person(request)
+                team=team,
+                name=data["name"],
+                text=data["text"],
+                definition=data["definition"],
+                allow_problems=True,
+                by=person(request),
             )
         except (InvalidInput, Conflict) as error:
             for problem in error.problems or ():
@@ -45,7 +50,8 @@ def create(request: HttpRequest) -> HttpResponse:
             if not error.problems:
                 form.add_error(None, error.message)
         else:
-            return redirect("workflows:edit", workflow.slug)
+            page = "edit" if data["source"] == PASTE else "design"
+            return redirect(f"workflows:{page}", workflow.slug)
     context = {"form": form, "samples": sample_cards(), "source": form["source"].value()}
     return render(request, "workflows/create.html", context, status=422 if form.errors else 200)
 
