@@ -31,6 +31,7 @@ urlpatterns = [
     path("", include("apps.accounts.urls")),
     path("", include("apps.agents.urls")),
     path("workflows/", include((workflows.urlpatterns + runs.start_urls, "workflows"))),
+    path("agents/", include((runs.agent_urls, "working"))),
     path("inbox/", include((runs.inbox_urls, "inbox"))),
     path("runs/", include((runs.urlpatterns, "runs"))),
     path("tools/", include((tools.urlpatterns, "tools"))),

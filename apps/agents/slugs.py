@@ -16,7 +16,7 @@ from orchestra.errors import InvalidInput, Problem
 
 LONGEST = 80
 PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
-RESERVED = frozenset({"new", "match", "register", "health", "test", "tokens", "remote"})
+RESERVED = frozenset({"new", "match", "register", "health", "test", "tokens", "remote", "work"})
 """Words that stand at a short name's place in URLs."""
 
 

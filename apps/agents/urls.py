@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from apps.agents.views import agents, connections
+from apps.agents.views import agents, connections, remote
 
 agent_urls = (
     [
         path("", agents.listing, name="list"),
         path("new/", agents.create, name="create"),
+        path("remote/", remote.add, name="remote"),
+        path("remote/revoke/", remote.revoke, name="revoke"),
         path("<slug:slug>/", agents.edit, name="edit"),
+        path("<slug:slug>/control/", remote.control, name="control"),
         path("<slug:slug>/delete/", agents.delete, name="delete"),
     ],
     "agents",

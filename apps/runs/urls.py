@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.runs.views import control, effects, inbox, listing, nodes, page, start
+from apps.runs.views import agents, control, effects, inbox, listing, nodes, page, start
 
 urlpatterns = [
     path("", listing.listing, name="list"),
@@ -24,6 +24,7 @@ urlpatterns = [
     path("<uuid:run_id>/nodes/<str:path>/effect/", effects.decide, name="decide"),
 ]
 start_urls = [path("<slug:slug>/start/", start.start, name="start")]
+agent_urls = [path("<slug:slug>/work/", agents.work, name="agent")]
 inbox_urls = [
     path("", inbox.listing, name="list"),
     path("<uuid:approval_id>/decide/", inbox.decide, name="decide"),

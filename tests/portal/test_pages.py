@@ -75,6 +75,7 @@ def test_what_changes_something_takes_only_posts(
         "team:remove": {"user_id": owner.pk},
         "inbox:decide": {"approval_id": owner.pk},
         "agents:delete": {"slug": "writer"},
+        "agents:control": {"slug": "writer"},
         "connections:test": {"slug": "main-provider"},
         "connections:add_key": {"slug": "main-provider"},
         "connections:remove_key": {"slug": "main-provider", "key_id": UUID(int=1)},
