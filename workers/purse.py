@@ -23,12 +23,13 @@ from orchestra.llm.catalogue import cost
 from orchestra.llm.client import Chunk, Finish, ModelRequest, ModelTarget
 from orchestra.llm.tokens import count_tokens
 from workers import telemetry
-from workers.admission import ANSWER_TOKENS, RENEWED_EVERY, tokens_in
+from workers.admission import ANSWER_TOKENS, tokens_in
 
 if TYPE_CHECKING:
     from workers.context import WorkerContext
     from workers.runtime import Runtime
 
+RENEWED_EVERY = 8.0
 PAUSE = 1.0
 """Seconds until a call asks again that others leave nothing for."""
 

@@ -11,7 +11,7 @@ from typing import Any
 State = dict[str, Any]
 
 GO, WAIT, SPENT = "go", "wait", "spent"
-HELD = 60_000
+HELD = 25_000
 """So long is a call counted of a process that says nothing more."""
 LINGERS = 5_000
 """So long after its end may a call's cost be on its way into the database."""

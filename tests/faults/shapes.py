@@ -76,6 +76,20 @@ def fixed_shapes() -> dict[str, dict[str, Any]]:
     }
 
 
+LIMIT = 1.1
+"""Of cost, in the shape `bounded`: of its eight calls at a quarter each the fifth passes it."""
+
+
+def shapes_with_care() -> dict[str, dict[str, Any]]:
+    """Return shapes with results that may be reused, and with a limit of cost, by name."""
+    kept = {"cache": 3600}
+    bounded = definition_of({f"{name}{name}": LLM for name in "abcdefgi"})
+    return {
+        "cached": graph("aa>bb aa>cc bb>dd cc>dd", bb=kept, cc=kept, dd=kept),
+        "bounded": {**bounded, "limits": {"cost": LIMIT}, "defaults": QUICK},
+    }
+
+
 def random_shapes(seed: int, count: int) -> list[dict[str, Any]]:
     """Return valid random definitions of up to 10 nodes with every kind of join, port and failure."""
     random = Random(seed)

@@ -24,7 +24,7 @@ from orchestra.engine.simulate import simulate
 from tests.faults import breaking
 from tests.faults.breaking import Replacements
 from tests.faults.invariants import Seen, SeenNode, all_violations
-from tests.faults.shapes import fixed_shapes, random_shapes
+from tests.faults.shapes import LIMIT, fixed_shapes, random_shapes, shapes_with_care
 from tests.faults.simulation.behaviour import SCRIPTED, USAGE, ideal
 from tests.faults.simulation.chance import CALM, Odds
 from tests.faults.simulation.world import REST_SECONDS, Story, play
@@ -47,7 +47,11 @@ POINTS = {
 
 @pytest.fixture
 def workflows(publish_workflow: Any) -> list[Workflow]:
-    shapes = [*fixed_shapes().items(), *((f"random {n}", d) for n, d in enumerate(random_shapes(7, 12)))]
+    shapes = [
+        *fixed_shapes().items(),
+        *shapes_with_care().items(),
+        *((f"random {n}", d) for n, d in enumerate(random_shapes(7, 12))),
+    ]
     return [publish_workflow(definition, name=name) for name, definition in shapes]
 
 
@@ -60,6 +64,7 @@ def seen_of(story: Story) -> Iterator[Seen]:
         if run.version_id not in truths:
             truths[run.version_id] = truth_of(plan_from_json(run.version.plan))
         plan, expected = truths[run.version_id]
+        is_bounded = "cost" in plan.limits
         rows = list(NodeRun.objects.filter(run=run))
         yield Seen(
             name=str(run),
@@ -67,13 +72,18 @@ def seen_of(story: Story) -> Iterator[Seen]:
             nodes={row.path: SeenNode(row.path, row.kind, row.status, row.ports) for row in rows},
             events=list(run.events.order_by("id").values("seq", "type", "node")),
             plan=plan,
-            expected={} if run.status == "cancelled" else expected,
+            expected={} if is_bounded or run.status == "cancelled" else expected,
             attempts={
                 row.path: (row.output["attempt"], row.attempt)
                 for row in rows
-                if row.kind in SCRIPTED and row.status == "succeeded"
+                if row.kind in SCRIPTED and row.status == "succeeded" and not is_reused(row)
             },
         )
+
+
+def is_reused(row: NodeRun) -> bool:
+    """Say whether a result is that of earlier work, perhaps of another run."""
+    return bool(row.attempts and row.attempts[-1].get("cached"))
 
 
 def truth_of(plan: Plan) -> tuple[Plan, Mapping[str, str]]:
@@ -88,6 +98,7 @@ def faults_of(story: Story) -> list[str]:
         *(f"{type(error).__name__}: {error}" for error in story.errors),
         *all_violations(seen_of(story)),
         *_charged_once(story),
+        *_kept_its_limit(story),
         *_rested(story),
     ]
 
@@ -101,8 +112,21 @@ def _charged_once(story: Story) -> Iterator[str]:
         if twice := [call for call, count in Counter(calls).items() if count > 1]:
             yield f"{run}: charged more than once for {twice[:5]}"
         ended = NodeRun.objects.filter(run=run, kind__in=SCRIPTED, status="succeeded")
-        if missing := set(ended.values_list("path", flat=True)) - {node for node, _fence in calls}:
+        worked = {row.path for row in ended if not is_reused(row)}
+        if missing := worked - {node for node, _fence in calls}:
             yield f"{run}: charged nothing for {sorted(missing)[:5]}"
+
+
+def _kept_its_limit(story: Story) -> Iterator[str]:
+    """A run that costs more than its limit ends because of it, and of its calls at most one has passed it."""
+    bounded = Run.objects.filter(pk__in=[run.pk for run in story.runs], workflow__name="bounded")
+    for run in bounded.exclude(status="cancelled"):
+        codes = {row.error["code"] for row in NodeRun.objects.filter(run=run, status="failed")}
+        if (run.status, codes) != ("failed", {"cost_limit"}):
+            yield f"{run}: {run.status} with {codes} after {run.cost} of {LIMIT}"
+        ended = NodeRun.objects.filter(run=run, status="succeeded").count()
+        if ended * USAGE.cost >= LIMIT + USAGE.cost:
+            yield f"{run}: {ended} results at {USAGE.cost} each, its limit is {LIMIT}"
 
 
 def _rested(story: Story) -> Iterator[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from orchestra.engine.nodes import Kind, kind
 from orchestra.engine.outcome import Done, Outcome, Usage
 from orchestra.engine.plan import PlanNode
 from orchestra.errors import ToolFailed, ToolUnavailable
+from orchestra.llm.client import Finish, ModelRequest, ModelTarget
 from orchestra.llm.spending import Call
 
 SCRIPTED = frozenset({"llm", "http", "function"})
@@ -29,6 +31,8 @@ CALL = Call(
     seconds=0.1,
     ended_at=datetime(2026, 1, 1, tzinfo=UTC),
 )
+TARGET = ModelTarget(client=None, model="scripted", connection="simulated", prices=(0, 50_000))  # type: ignore[arg-type]  # never called
+REQUEST = ModelRequest("scripted", (), max_tokens=CALL.output_tokens)
 USAGE = Usage(input_tokens=3, output_tokens=5, cost=0.25, calls=(CALL,))
 
 
@@ -48,14 +52,31 @@ def scripted(seed: int, slowness: float) -> Callable[[str], Kind]:
     async def act(context: Context, _settings: Mapping[str, Any]) -> Outcome:
         claimed = context.claimed  # type: ignore[attr-defined]  # the worker's own context
         seconds = seconds_at(f"{seed} {claimed.facts.number} {context.path}")
-        await asyncio.sleep(min(LONGEST_SECONDS, slowness * seconds))
-        return outcome_at(context.path, context.attempt)
+        async with paying(context):
+            await asyncio.sleep(min(LONGEST_SECONDS, slowness * seconds))
+            return outcome_at(context.path, context.attempt)
 
     def look_up(name: str) -> Kind:
         found = kind(name)
         return replace(found, run=act) if name in SCRIPTED else found
 
     return look_up
+
+
+@asynccontextmanager
+async def paying(context: Any) -> AsyncIterator[None]:
+    """Take from the run's money what the script costs, and settle it, as calls of models do."""
+    await context.check_budget()
+    purse = context.runtime.purse
+    held = await purse.reserve(context, TARGET, REQUEST, may_lie_down=True)
+    has_begun = False
+    try:
+        yield
+        has_begun = True
+        if held is not None:
+            held.take(Finish("stop", CALL.input_tokens, CALL.output_tokens))
+    finally:
+        purse.settle(held, has_begun=has_begun)
 
 
 def seconds_at(name: str) -> float:

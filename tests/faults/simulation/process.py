@@ -49,7 +49,11 @@ class SimulatedRecorder:
 
     def call(self, function: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        future.set_result(function())
+        if self.world.database_is_away:
+            future.set_exception(OperationalError("The simulated database is away."))
+            return future
+        with self.world.loop.outside():
+            future.set_result(function())
         return future
 
     def _flush(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
@@ -169,22 +170,30 @@ class World:
         if roll < odds.cancelled:
             self.loop.call_later(soon, self._act, cancel_run, run, by)
         elif roll < odds.cancelled + odds.paused:
-            self.loop.call_later(soon, self._act, pause_run, run, by)
-            self.loop.call_later(soon + random.uniform(0.5, 10), self._act, resume_run, run, by)
+            self.loop.call_later(soon, self._act, pause_run, run, by, random.uniform(0.5, 10))
 
-    def _act(self, action: Callable[..., Run], run: Run, by: User) -> None:
-        """Do what a person asks for; when the web process dies over it, the person asks again."""
+    def _act(self, action: Callable[..., Run], run: Run, by: User, resumed_after: float = 0.0) -> None:
+        """Do what a person asks for; when the web process dies over it, the person asks again.
+
+        Who has paused a run resumes it after so long.
+        """
         try:
             if self.database_is_away:
                 self._away()
             with self.loop.outside(), transaction.atomic():
                 action(run=run, by=by)
             self.chance.struck[action.__name__] += 1
+            self._resume_later(run, by, resumed_after)
             dispatch.send_advance(str(run.pk), run.priority)
-        except Conflict:
+        except Conflict:  # so it may be for who asks again without knowing that it was done
             self.chance.struck["asked in vain"] += 1
+            self._resume_later(run, by, resumed_after)
         except (Crash, OperationalError):
-            self.loop.call_later(1.0, self._act, action, run, by)
+            self.loop.call_later(1.0, self._act, action, run, by, resumed_after)
+
+    def _resume_later(self, run: Run, by: User, seconds: float) -> None:
+        if seconds:
+            self.loop.call_later(seconds, self._act, resume_run, run, by)
 
     def tell_workers(self, message: Mapping[str, Any]) -> None:
         """Push a message to every worker, as Redis does."""
@@ -334,6 +343,7 @@ def _put_in_place(world: World, patch: pytest.MonkeyPatch, seed: int) -> None:
     for part in ("start_runs", "purge_runs"):
         patch.setattr(upkeeps, part, lambda: None)
     patch.setattr(passes, "MOST_LOSSES", 1000)
+    patch.setattr(settings, "REDIS_URL", "")  # the limits of cost stand in the database
     patch.setattr(worker_context, "kind", scripted(seed, world.chance.odds.slowness))
 
 
