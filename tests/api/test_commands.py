@@ -1,4 +1,4 @@
-"""The commands around workflows: `validate`, `plan`, `run`, `seed`."""
+"""The commands around workflows: `validate`, `plan`, `run`, `control`, `seed`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from apps.portal import follow as following
 from apps.portal.follow import Board, follow
 from apps.portal.management.starting import input_from
 from apps.portal.seeding import seed
+from apps.runs.actions import start_run
 from apps.runs.models import Run
 from apps.workflows.models import Workflow
 from orchestra.engine.codec import plan_from_json
@@ -46,7 +47,7 @@ def call(name: str, *arguments: Any, **options: Any) -> tuple[int, str, str]:
     return 0, out.getvalue(), err.getvalue()
 
 
-@pytest.mark.parametrize("name", ["validate", "plan", "run", "seed"])
+@pytest.mark.parametrize("name", ["validate", "plan", "run", "control", "seed"])
 def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as ending:
         call_command(name, "--help")
@@ -341,3 +342,32 @@ def test_a_board_counts_the_items_of_a_map(publish_workflow: Any):
     line = board.lines["summaries"]
     assert (line.status, line.done, line.total) == ("running", 2, 3)
     assert board.take("run.started", "", {}) is None
+
+
+# control ------------------------------------------------------------------------------------------
+
+
+def test_runs_are_paused_resumed_and_cancelled_by_number_or_id(workflow: Workflow, editor: User):
+    first, second = (start_run(workflow=workflow, input={"name": "Ada"}, by=editor) for _ in range(2))
+    name = f"{workflow.slug}#{first.number}"
+
+    told = [call("control", action, name) for action in ("pause", "resume", "cancel")]
+
+    assert [code for code, _out, _err in told] == [0, 0, 0]
+    assert told[0][1] == f"{name} is paused\n"
+    assert Run.objects.get(pk=first.pk).status == "cancelled"
+    code, out, _ = call("control", "cancel", str(first.pk), str(second.pk), "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert (code, [one["error"] for one in answers]) == (1, ["conflict", None])
+    assert Run.objects.get(pk=second.pk).status == "cancelled"
+
+
+def test_control_needs_runs_that_exist_and_somebody_who_may(workflow: Workflow, editor: User, viewer: User):
+    run = start_run(workflow=workflow, input={"name": "Ada"}, by=editor)
+
+    assert call("control", "cancel", f"{workflow.slug}#99")[0] == 2
+    assert call("control", "cancel", "nonsense")[0] == 2
+    code, out, _ = call("control", "cancel", str(run.pk), "--user", viewer.username)
+
+    assert (code, Run.objects.get(pk=run.pk).status) == (1, "queued")
+    assert "is queued: " in out
