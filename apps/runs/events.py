@@ -14,7 +14,9 @@ from orchestra.engine.status import EventType
 Frame = tuple[str, Mapping[str, Any]]
 """(topic, envelope), ready for `apps.runs.live.broadcast`."""
 
-APPROVAL_EVENTS = frozenset({EventType.APPROVAL_REQUESTED, EventType.APPROVAL_DECIDED})
+APPROVAL_EVENTS = frozenset(
+    {EventType.APPROVAL_REQUESTED, EventType.APPROVAL_DECIDED, EventType.APPROVAL_WITHDRAWN}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class EventType(StrEnum):
     NODE_CANCELLED = "node.cancelled"
     APPROVAL_REQUESTED = "approval.requested"
     APPROVAL_DECIDED = "approval.decided"
+    APPROVAL_WITHDRAWN = "approval.withdrawn"
     SIGNAL_RECEIVED = "signal.received"
     EFFECT_DECIDED = "effect.decided"
     USAGE_RECORDED = "usage.recorded"

@@ -7,7 +7,7 @@ const TYPES = [
   'run.queued', 'run.started', 'run.waiting', 'run.paused', 'run.resumed', 'run.succeeded', 'run.failed',
   'run.cancelled', 'node.queued', 'node.started', 'node.waiting', 'node.retrying', 'node.succeeded', 'node.failed',
   'node.skipped', 'node.cancelled', 'node.delta', 'node.text', 'usage.recorded', 'budget.warned', 'budget.spent',
-  'signal.received', 'approval.requested', 'approval.decided', 'run.undoing', 'effect.decided',
+  'signal.received', 'approval.requested', 'approval.decided', 'approval.withdrawn', 'run.undoing', 'effect.decided',
   'message',
 ]
 const QUICK_TRIES = [250, 500, 1000, 2000, 4000]

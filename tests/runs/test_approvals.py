@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role, Team, User
+from apps.runs import live
 from apps.runs.actions import cancel_run, decide_approval, start_run, upkeep
 from apps.runs.models import Approval, Run
 from orchestra.errors import Conflict, InvalidInput, NotPermitted, OrchestraError
@@ -191,13 +192,20 @@ def test_an_approval_expires_once(ask: Any, editor: User) -> None:
     }
 
 
-def test_a_cancelled_run_takes_its_questions_back(ask: Any, editor: User) -> None:
+def test_a_cancelled_run_takes_its_questions_back(
+    ask: Any, editor: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     approval = ask()
+    heard: list[Any] = []
+    monkeypatch.setattr(live, "broadcast", heard.extend)
 
     cancel_run(run=approval.run, by=editor)
 
     approval.refresh_from_db()
     assert approval.status == "withdrawn"
+    told = approval.run.events.get(type="approval.withdrawn")
+    assert (told.node, told.data["approval"]) == (approval.path, str(approval.pk))
+    assert f"approvals:{approval.team_id}" in [topic for topic, _envelope in heard], "inboxes hear of it"
     with pytest.raises(Conflict):
         decide_approval(approval=approval, decision="approved", by=editor)
 

@@ -10,9 +10,10 @@ from django.db.models import F
 
 from apps.runs.actions.assigning import withdraw
 from apps.runs.actions.undo import begin_undo, ending_of
+from apps.runs.actions.withdrawing import withdraw_approvals
 from apps.runs.assignments import Assignment
 from apps.runs.events import EventLog, Label
-from apps.runs.models import Approval, ApprovalStatus, NodeRun, Run
+from apps.runs.models import Approval, NodeRun, Run
 from apps.runs.rows import RunRow
 from orchestra.engine.codec import UnknownPlanFormat, plan_from_json
 from orchestra.engine.plan import UNDO, Plan
@@ -43,9 +44,7 @@ def stop_run(
     open_nodes.update(
         status=NodeStatus.CANCELLED, fence=F("fence") + 1, finished_at=log.now, waiting_for="", worker=""
     )
-    Approval.objects.open().filter(run_id=UUID(row.id)).update(
-        status=ApprovalStatus.WITHDRAWN, decided_at=log.now
-    )
+    withdraw_approvals(row, Approval.objects.open(), label=label, log=log)
     withdraw(Assignment.objects.filter(run_id=UUID(row.id)), log.now)
     Run.objects.filter(parent_id=UUID(row.id)).update(is_awaited=False)
     row.unsettled, row.epoch = 0, row.epoch + 1

@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 from apps.runs.actions.assignees import find_assignees
 from apps.runs.actions.assigning import make_assignment
 from apps.runs.actions.operations import Facts
-from apps.runs.events import EventLog
-from apps.runs.models import Approval, ApprovalStatus, Run, Signal
+from apps.runs.actions.withdrawing import withdraw_approvals
+from apps.runs.events import EventLog, Label
+from apps.runs.models import Approval, Run, Signal
 from apps.runs.rows import NodeRow, RunRow
 from orchestra.engine.context import LIMIT
 from orchestra.engine.nodes import approval, handover, wait, workflow
@@ -38,6 +39,7 @@ class WaitingNodes(ABC):
     row: RunRow
     facts: Facts
     log: EventLog
+    label: Label
     has_assigned = False
     """Whether there is something new for remote agents."""
 
@@ -103,8 +105,8 @@ class WaitingNodes(ABC):
         """Write the approval that a node waits for."""
         found = find_assignees(self.facts.team, asked["assignees"])
         run = UUID(self.row.id)
-        earlier = Approval.objects.open().filter(run_id=run, path=row.path)
-        earlier.update(status=ApprovalStatus.WITHDRAWN, decided_at=self.log.now)  # the node was started anew
+        earlier = Approval.objects.open().filter(path=row.path)  # the node was started anew
+        withdraw_approvals(self.row, earlier, label=self.label, log=self.log)
         made = Approval.objects.create(
             team_id=UUID(self.facts.team),
             run_id=run,

@@ -55,7 +55,7 @@ def _find(key: str, team: str | None) -> Run:
         rows = rows.filter(workflow__slug=slug, number=int(number)) if mark else rows.filter(pk=UUID(key))
     except ValueError:
         raise CommandError(f"{key!r} is neither the id of a run nor workflow#number.", returncode=2) from None
-    found = list(rows[:2])
+    found: list[Run] = list(rows[:2])
     if len(found) > 1:
         raise CommandError(f"Several teams have a run {key}; add --team.", returncode=2)
     if not found:
