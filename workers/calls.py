@@ -19,6 +19,7 @@ from orchestra.llm.patience import retry_pause
 from workers import telemetry
 from workers.admission import Ticket, estimate
 from workers.purse import Reservation
+from workers.remembering import RememberingClient
 
 if TYPE_CHECKING:
     from workers.context import WorkerContext
@@ -73,7 +74,14 @@ class AdmittedClient:
                 call.leave()
             await asyncio.sleep(pause)
 
-    def note(self, error: NodeFailure | None = None, seconds: float = 0.0, wait: float | None = None) -> None:
+    def note(
+        self,
+        error: NodeFailure | None = None,
+        seconds: float = 0.0,
+        wait: float | None = None,
+        *,
+        is_cached: bool = False,
+    ) -> None:
         """Note on the attempt what a call came to."""
         self.context.trail.note(
             connection=self.target.connection,
@@ -83,6 +91,7 @@ class AdmittedClient:
             message="" if error is None else error.message,
             wait=None if wait is None else round(wait, 3),
             why=self.target.why,
+            is_cached=is_cached,
         )
 
     def _with_patience(self, request: ModelRequest) -> ModelRequest:
@@ -179,10 +188,10 @@ class _Call:
 
 
 def admitted(targets: Sequence[ModelTarget], context: WorkerContext) -> list[ModelTarget]:
-    """Return targets whose calls go through breaker and gate."""
-    for target in targets:
+    """Return targets whose calls go through breaker and gate, and before that to the cache where there is one."""
+    found = []
+    for index, target in enumerate(targets):
         context.runtime.breakers.learn(target)
-    return [
-        replace(target, client=AdmittedClient(target, context, index=index, count=len(targets)))
-        for index, target in enumerate(targets)
-    ]
+        client = AdmittedClient(target, context, index=index, count=len(targets))
+        found.append(replace(target, client=RememberingClient(client) if target.cache_seconds else client))
+    return found

@@ -32,6 +32,7 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
     "tokens_per_minute": (1, 1_000_000_000),
     "concurrency": (1, 100_000),
     "retries": (0, 10),
+    "cache_seconds": (0, 2_592_000),
     "weight": (0.01, 1000),
     "breaker_failures": (0, 10_000),
     "breaker_seconds": (1, 3600),
@@ -43,7 +44,7 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
 AGENT_OPTIONS = frozenset({"temperature", "max_tokens", "tools", "max_steps", "max_cost", "schema"})
 LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrency")
 BALANCE = ("strategy", "members", "weight")
-PATIENCE = ("retries", "breaker_failures", "breaker_seconds")
+PATIENCE = ("cache_seconds", "retries", "breaker_failures", "breaker_seconds")
 CONNECTION_OPTIONS = frozenset(
     {
         "headers",

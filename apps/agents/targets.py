@@ -188,6 +188,8 @@ def _target(choice: Mapping[str, Any], agent: Agent | None, connection: Connecti
         breaker=breaker_of(connection),
         circuit=connection.breaker.circuit if hasattr(connection, "breaker") else None,
         patience=patience_of(connection),
+        revision=connection.revision,
+        cache_seconds=float(connection.options.get("cache_seconds") or 0),
         places=(str(connection.pk),) if choice.get("is_measured") else (),
         why=str(choice.get("why") or ""),
     )

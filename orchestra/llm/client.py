@@ -119,6 +119,10 @@ class ModelTarget:
     circuit: Circuit | None = None
     """The breaker as it was when the target was chosen; None: it has never seen a failure."""
     patience: Patience = NO_PATIENCE
+    revision: int = 0
+    """Of the connection, when the target was chosen."""
+    cache_seconds: float = 0
+    """How long an answer may be given again to the same request; 0: not at all."""
     places: tuple[str, ...] = ()
     """What is measured with it, where calls are spread over several (`orchestra.llm.balance`)."""
     why: str = ""

@@ -169,3 +169,23 @@ def test_a_key_that_is_refused_is_passed_over_and_the_node_says_which_one_answer
     assert [call["status"] for call in calls] == ["bad_credentials", "ok"]
     assert calls[0]["why"] == "key bad, round_robin: its turn"
     assert calls[1]["why"] == "key good"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_with_a_cache_answers_the_same_request_once_and_then_for_nothing(
+    worker: Any, connect: Any, editor: User, publish_workflow: Any
+) -> None:
+    provider = Provider("ok")
+    workflow = publish_workflow(ASK, name="Ask")
+    with serving_beside(provider.answer) as server:
+        connection = connect(server, cache_seconds=600, prices={"m": [1_000_000, 1_000_000]})
+        first, second = (wait_for_end(start_run(workflow=workflow, input={}, by=editor)) for _ in range(2))
+        agents.update_connection(connection=connection, name="Renamed", by=editor)
+        third = wait_for_end(start_run(workflow=workflow, input={}, by=editor))
+
+    asked, found = nodes_of(first)["ask"], nodes_of(second)["ask"]
+    assert len(provider.keys) == 2
+    assert third.status == "succeeded"
+    assert found.output["text"] == asked.output["text"] == "Hello."
+    assert (asked.cost > 0, float(found.cost), found.output_tokens) == (True, 0.0, 0)
+    assert [call.get("is_cached") for call in found.attempts[0]["calls"]] == [True]
