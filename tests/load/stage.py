@@ -107,12 +107,16 @@ def _end_with_parent() -> None:
 
 
 def end_on_signals() -> None:
-    """Leave by an exception on SIGTERM too, so that every child is ended and the database dropped."""
+    """Leave by an exception, so that every child is ended and the database dropped.
+
+    On SIGINT as well: a shell has its background jobs ignore it, and Python leaves that as it is.
+    """
 
     def leave(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
 
 
 def celery_worker(*options: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
