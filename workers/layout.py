@@ -24,6 +24,8 @@ WORKER = (
     *("-Q", ",".join(QUEUES)),
     *("-n", "{name}@%h", "--without-gossip", "--without-mingle", "--loglevel=WARNING"),
 )
+GRPC = (str(env.ROOT / "manage.py"), "agentgrpc", "--host")
+"""Remote agents over gRPC, where ORCHESTRA_GRPC_PORT asks for it."""
 WORKER_ENVIRONMENT = {
     "CELERY_CUSTOM_WORKER_POOL": "workers.pool:LoopPool",
     "ORCHESTRA_ROLE": "worker",
@@ -92,8 +94,12 @@ def make_layout(options: Options, var: Path, door: socket.socket) -> Layout:
     return Layout(
         broker=_broker(listens_at, var, logs) if embedded_broker(var) else None,
         web=python("web", WEB, keeps=[door.fileno()]),
-        workers=tuple(
-            python(f"worker{number}", WORKER, WORKER_ENVIRONMENT) for number in range(1, options.workers + 1)
+        workers=(
+            *(
+                python(f"worker{number}", WORKER, WORKER_ENVIRONMENT)
+                for number in range(1, options.workers + 1)
+            ),
+            *([python("grpc", (*GRPC, options.host))] if env.number("ORCHESTRA_GRPC_PORT", 0) else ()),
         ),
         guest=python("guest", options.then) if options.then else None,
         socket=listens_at,

@@ -11,7 +11,7 @@ import sys
 from typing import cast
 
 from orchestra_agent.agent import Agent, Handler
-from orchestra_agent.links import NotLetIn, Replaced
+from orchestra_agent.links import Door, NotLetIn, Replaced
 
 EXAMPLE = "orchestra_agent.example:count_words"
 
@@ -29,6 +29,8 @@ def arguments() -> argparse.ArgumentParser:
         help="such as 'translate;languages=de|fr'; repeat it for more",
     )
     add("--slots", type=int, default=1, help="assignments at once")
+    add("--grpc", default="", metavar="HOST:PORT", help="connect over gRPC instead (needs grpcio)")
+    add("--grpc-ca", default="", metavar="FILE", help="certificate to trust: gRPC over TLS")
     add("--handler", default=EXAMPLE, help="module:coroutine function that does an assignment")
     return parser
 
@@ -41,7 +43,12 @@ def main() -> int:
         sys.stderr.write("A registration token is needed: --token, or ORCHESTRA_AGENT_TOKEN.\n")
         return 2
     agent = Agent(
-        given.url, token=given.token, name=given.name, capabilities=given.capability, slots=given.slots
+        given.url,
+        token=given.token,
+        name=given.name,
+        capabilities=given.capability,
+        slots=given.slots,
+        door=grpc_door(given.grpc, given.grpc_ca) if given.grpc else None,
     )
     agent.handler(load(given.handler))
     try:
@@ -50,6 +57,12 @@ def main() -> int:
         sys.stderr.write(f"{error or error.__doc__}\n")
         return 2
     return 0
+
+
+def grpc_door(address: str, authority: str) -> Door:
+    from orchestra_agent.grpc_door import GrpcDoor
+
+    return GrpcDoor(address, authority)
 
 
 def load(place: str) -> Handler:
