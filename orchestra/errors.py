@@ -205,6 +205,19 @@ class ToolFailed(Permanent):
     code = "tool_failed"
 
 
+class ToolRefused(Permanent):
+    """A person has refused the call."""
+
+    code = "tool_refused"
+    hint = "Read the comment of whoever refused it, and change what is asked of the tool."
+
+
+class Overtaken(Permanent):
+    """Another attempt has taken the node over."""
+
+    code = "overtaken"
+
+
 class AddressNotAllowed(Permanent):
     """The address is not allowed: it leads inside this installation's network."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError
 from apps.agents.outbound import allowed_out
 from apps.agents.placing import place_agent
 from apps.agents.targets import resolve_targets
+from apps.runs.actions import journal
 from apps.runs.actions.assignees import check_assignees
 from apps.runs.actions.family import start_child
 from apps.runs.actions.operations import Claimed
@@ -149,9 +150,33 @@ class WorkerContext:
     async def tools(self, names: Sequence[str]) -> Mapping[str, Tool]:
         return await self._tooling.find(names)
 
-    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str = "") -> Any:
+    async def recall(self) -> Mapping[str, Mapping[str, Any]]:
+        claimed = self.claimed
+        if claimed.fence <= 1:
+            return {}
+        run, round_ = claimed.facts.run, claimed.tried_before
+        return await self.in_database(lambda: journal.recall(run, self.path, round_))
+
+    async def remember(self, key: str, entry: Mapping[str, Any]) -> None:
+        claimed = self.claimed
+        run, round_ = claimed.facts.run, claimed.tried_before
+        await self.in_database(lambda: journal.remember(run, self.path, round_, claimed.fence, key, entry))
+
+    async def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        key: str = "",
+        asks: bool = False,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> Any:
         if not functions.is_known(name):
-            return await self._tooling.call(name, arguments, key)
+            return await self._tooling.call(name, arguments, key, asks, before)
+        if asks:
+            await self._tooling.check_allowed(name, arguments, key)
+        if before is not None:
+            await before()
         if self.is_quick:
             return self._call(name, arguments)
         return await asyncio.to_thread(self._call, name, arguments)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from apps.runs.actions.family import end_of_child
-from apps.tools import registry
+from apps.runs.actions.journal import decision_on
+from apps.tools import ledger, registry
 from apps.tools.calling import SECONDS, call_row, check_arguments
 from apps.tools.ledger import Caller
 from apps.tools.models import ToolKind, ToolRow
+from orchestra.engine.context import Asked
+from orchestra.engine.nodes.approval import APPROVED, TITLE_CHARACTERS
 from orchestra.engine.nodes.base import Spent
 from orchestra.engine.nodes.workflow import ChildFailed
-from orchestra.engine.outcome import Done, Outcome, Usage, usage_of
+from orchestra.engine.outcome import Done, Outcome, Suspend, Usage, usage_of
 from orchestra.engine.status import RunStatus
-from orchestra.errors import NodeFailure
-from orchestra.tools.tool import ASK, Tool
+from orchestra.errors import NodeFailure, ToolRefused
+from orchestra.tools.tool import ASK, Tool, digest_of
 
 if TYPE_CHECKING:
     from workers.context import WorkerContext
@@ -40,13 +43,26 @@ class Tooling:
         team = self.context.claimed.facts.team
         return await self.context.in_database(lambda: registry.find_tools(team, names))
 
-    async def call(self, name: str, arguments: Mapping[str, Any], key: str) -> Any:
-        """Call a tool of the team. Raises as `call_row`, and what a child run ended with."""
+    async def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        key: str,
+        asks: bool,
+        before: Callable[[], Awaitable[None]] | None,
+    ) -> Any:
+        """Call a tool of the team, after a person's yes where its policy or the node wants one.
+
+        Raises Asked, ToolRefused, what `call_row` raises, and what a child run ended with.
+        """
         context = self.context
         team = context.claimed.facts.team
         row = await context.in_database(lambda: registry.find_row(team, name))
-        if row.policy == ASK:
-            raise registry.ToolNotAllowed(f"{name} is only called after a person has said yes.")
+        if asks or row.policy == ASK:
+            check_arguments(row.name, row.schema, arguments)
+            await self.check_allowed(name, arguments, key, row)
+        if before is not None:
+            await before()
         if row.kind == ToolKind.WORKFLOW:
             return await self._run_workflow(row, arguments, key)
         part = f"#{key}" if key else ""
@@ -59,6 +75,27 @@ class Tooling:
             key=f"{context.idempotency_key}{part}",
             timeout=context.node.timeout or SECONDS,
         )
+
+    async def check_allowed(
+        self, name: str, arguments: Mapping[str, Any], key: str, row: ToolRow | None = None
+    ) -> None:
+        """Return if a person has allowed this call with these arguments. Raises Asked, ToolRefused."""
+        claimed, path = self.context.claimed, self.context.path
+        run, round_, digest = claimed.facts.run, claimed.tried_before, digest_of([name, arguments])
+        said = await self.context.in_database(lambda: decision_on(run, path, round_, key))
+        if said is None or said["digest"] != digest:
+            call = {"tool": name, "arguments": dict(arguments), "digest": digest, "key": key, "round": round_}
+            title = f"Call {name}?"[:TITLE_CHARACTERS]
+            raise Asked({"title": title, "assignees": [], "quorum": 1, "call": call})
+        if said["decision"] == APPROVED:
+            return
+        if row is not None:
+            caller = self.caller()
+            await self.context.in_database(
+                lambda: ledger.note_refusal(row, caller, arguments, ToolRefused.code)
+            )
+        comment = f": {said['comment']}" if said["comment"] else "."
+        raise ToolRefused(f"{said['by'] or 'A person'} has refused the call of {name}{comment}")
 
     def caller(self) -> Caller:
         """Return on whose behalf this attempt calls."""
@@ -75,7 +112,7 @@ class Tooling:
             if self.usage == Usage():
                 raise
             raise Spent(error, (usage_of(self.context.tally) or Usage()) + self.usage) from error
-        if isinstance(outcome, Done) and self.usage != Usage():
+        if isinstance(outcome, Done | Suspend) and self.usage != Usage():
             return replace(outcome, usage=(outcome.usage or Usage()) + self.usage)
         return outcome
 

@@ -40,6 +40,10 @@ class ApprovalSerializer(Out):
     title = serializers.CharField()
     body = serializers.CharField(help_text="Markdown.")
     form = ObjectField(allow_null=True, help_text="JSON Schema of what is filled in to approve.")
+    call = ObjectField(
+        allow_null=True,
+        help_text="Of a call of a tool: `{tool, arguments, digest}`; the yes is for these arguments.",
+    )
     assignees = serializers.ListField(
         child=serializers.CharField(), help_text="Empty: the operators of the team."
     )

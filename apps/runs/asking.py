@@ -92,6 +92,8 @@ class Approval(models.Model):
     """Members of the run's team with at least this role; empty: not by role."""
     assigned_teams = models.ManyToManyField(Team, related_name="+", verbose_name=_("assigned teams"))
     quorum = models.PositiveSmallIntegerField(_("quorum"), default=1)
+    call = models.JSONField(_("call"), null=True)
+    """Of a call of a tool: `{tool, arguments, digest, key}`; the yes is for these arguments and no others."""
     requested_at = models.DateTimeField(_("requested at"), default=timezone.now)
     due_at = models.DateTimeField(_("expires at"), null=True)
     decided_at = models.DateTimeField(_("decided at"), null=True)

@@ -35,6 +35,30 @@ class CacheEntry(models.Model):
         return f"{self.kind} {self.key[:12]}"
 
 
+class JournalEntry(models.Model):
+    """A step of a node run that a later attempt need not take again: an answer of a model, a call, a person's yes."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey("runs.Run", models.CASCADE, related_name="journal", verbose_name=_("run"))
+    path = models.CharField(_("path"), max_length=400)
+    round = models.PositiveIntegerField(default=0)
+    """Attempts before somebody retried the node by hand: each such retry begins anew."""
+    key = models.CharField(_("key"), max_length=80)
+    entry = models.JSONField(_("entry"), default=dict)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("journal entry")
+        verbose_name_plural = _("journal entries")
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "path", "round", "key"], name="journal_entry_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.path}: {self.key}"
+
+
 class EffectState(models.TextChoices):
     """What is known of an effect that may happen once only."""
 

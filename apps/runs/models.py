@@ -19,6 +19,7 @@ from apps.runs.assignments import Assignment as Assignment
 from apps.runs.assignments import AssignmentStatus as AssignmentStatus
 from apps.runs.ledger import CacheEntry as CacheEntry
 from apps.runs.ledger import Effect as Effect
+from apps.runs.ledger import JournalEntry as JournalEntry
 from apps.workflows.models import Workflow, WorkflowVersion
 from orchestra.engine.status import FINAL_NODE, FINAL_RUN, NodeStatus, RunStatus
 from orchestra.ids import new_id

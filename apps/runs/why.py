@@ -19,6 +19,7 @@ from apps.runs.models import Assignment, NodeRun, Run
 from orchestra.engine.codec import plan_from_json
 from orchestra.engine.context import LIMIT
 from orchestra.engine.effects import EFFECT
+from orchestra.engine.nodes.approval import WAITING_FOR as APPROVAL
 from orchestra.engine.nodes.handover import WAITING_FOR as AGENT
 from orchestra.engine.nodes.wait import TIME, signal_key
 from orchestra.engine.nodes.workflow import WAITING_FOR as CHILD
@@ -130,6 +131,8 @@ def _of_waiting(node: NodeRun, around: Around) -> Why:
         return _of_agent(node, around)
     if node.waiting_for == CHILD:
         return Why("child", _("It waits for the end of its child run."))
+    if node.waiting_for == APPROVAL and node.kind != "approval":
+        return Why("approval", _("It waits for somebody to allow a call of a tool."))
     if node.kind == "approval":
         return Why("approval", _("It waits for somebody to decide.") + _expiry(until))
     return Why("outside", _("It waits for: %(name)s.") % {"name": node.waiting_for} + _expiry(until))

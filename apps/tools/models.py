@@ -140,7 +140,8 @@ class ToolRow(models.Model):
             description=self.description,
             schema=self.schema,
             policy=self.policy,
-            is_safe=self.is_safe,
+            is_safe=self.is_safe
+            or self.kind == ToolKind.WORKFLOW,  # its run is started once, whatever happens
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from orchestra.engine.outcome import ItemResult
@@ -20,6 +20,14 @@ class Postponed(Exception):
         super().__init__(limit)
         self.limit = limit
         self.seconds = seconds
+
+
+class Asked(Exception):
+    """A person has to say yes before a tool is called; `question` is what `Suspend.data` of an approval holds."""
+
+    def __init__(self, question: Mapping[str, Any]) -> None:
+        super().__init__(str(question.get("title", "")))
+        self.question = question
 
 
 LIMIT = "limit:"
@@ -112,9 +120,27 @@ class Context(Protocol):
     async def tools(self, names: Sequence[str]) -> Mapping[str, Tool]:
         """Return the named functions and tools of the team, by name. Raises ToolFailed (unknown, not allowed)."""
 
-    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str = "") -> Any:
+    async def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        key: str = "",
+        asks: bool = False,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> Any:
         """Call a registered function in a thread, or a tool of the team.
 
-        `key` tells the calls of one node run apart; the same over attempts. Raises ToolFailed, ToolTimeout,
-        ToolUnavailable.
+        `key` tells the calls of one node run apart; the same over attempts. `asks`: a person has to say yes, as
+        for a tool whose policy says so. `before` is awaited when nothing is in the way any more. Raises Asked,
+        ToolRefused, ToolFailed, ToolTimeout, ToolUnavailable.
         """
+
+    async def recall(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what earlier attempts have written down of this node run's steps, by key.
+
+        What somebody retries by hand begins anew.
+        """
+
+    async def remember(self, key: str, entry: Mapping[str, Any]) -> None:
+        """Write down a step, so that a later attempt need not take it again. Raises Overtaken."""

@@ -105,6 +105,8 @@ class Suspend:
     due_in: float | None = None
     due_at: datetime | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    usage: Usage | None = None
+    """What the attempt has spent until here."""
 
 
 Outcome = Done | Skipped | Failed | Expand | Iterate | Suspend

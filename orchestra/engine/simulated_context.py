@@ -62,5 +62,11 @@ class SimulatedContext:
     async def tools(self, names: Sequence[str]) -> Mapping[str, Tool]:
         raise SimulationError("A simulation has no tools.")
 
-    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str = "") -> Any:
+    async def recall(self) -> Mapping[str, Mapping[str, Any]]:
+        return {}
+
+    async def remember(self, key: str, entry: Mapping[str, Any]) -> None:
+        """Nothing is lost in a simulation."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any], **_more: Any) -> Any:
         raise SimulationError("A simulation calls no functions.")

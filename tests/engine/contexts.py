@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestra.engine.context import Asked
 from orchestra.engine.outcome import ItemResult
 from orchestra.engine.plan import Join, PlanNode, Retry
 from orchestra.engine.selection import Placement
-from orchestra.errors import CostLimit
+from orchestra.errors import CostLimit, ModelUnavailable
 from orchestra.llm.client import Chunk, Finish, ModelRequest, ModelTarget, TextDelta, ToolCall
 from orchestra.llm.spending import Tally
 from orchestra.tools import functions
@@ -60,6 +61,7 @@ class Model:
     texts: list[str]
     error: Exception | None = None
     requests: list[ModelRequest] = field(default_factory=list)
+    error_at: int = 0
     calls: Sequence[Sequence[ToolCall]] = ()
     """Calls that it asks for, by turn."""
 
@@ -68,6 +70,8 @@ class Model:
         text = self.texts[min(len(self.requests), len(self.texts)) - 1]
         calls = self.calls[len(self.requests) - 1] if len(self.requests) <= len(self.calls) else ()
         yield TextDelta(text)
+        if self.error_at == len(self.requests):
+            raise ModelUnavailable("Gone.")
         if self.error is not None:
             raise self.error
         yield Finish("tool_calls" if calls else "stop", 10, 5, tool_calls=tuple(calls))
@@ -88,7 +92,9 @@ class FakeContext:
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     budget: float | None = None
     placement: Placement | None = None
+    is_safe: bool = True
     keys: list[str] = field(default_factory=list)
+    journal: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -120,9 +126,20 @@ class FakeContext:
 
     async def tools(self, names: Sequence[str]) -> Mapping[str, Tool]:
         known = functions.registry()
-        return {name: Tool(name, name, known[name].description, known[name].schema) for name in names}
+        return {
+            name: Tool(name, name, known[name].description, known[name].schema, is_safe=self.is_safe)
+            for name in names
+        }
 
-    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str = "") -> Any:
+    async def recall(self) -> Mapping[str, Mapping[str, Any]]:
+        return dict(self.journal)
+
+    async def remember(self, key: str, entry: Mapping[str, Any]) -> None:
+        self.journal[key] = entry
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str = "", **how: Any) -> Any:
+        if how.get("asks"):
+            raise Asked({"title": name, "call": {"arguments": arguments}})
         self.keys.append(key)
         return self.function(name, arguments)
 

@@ -12,7 +12,7 @@ import pytest
 from orchestra.engine.attempt import attempt
 from orchestra.engine.compiler import find_problems
 from orchestra.engine.limits import TOOL_BYTES
-from orchestra.engine.outcome import Done, Failed
+from orchestra.engine.outcome import Done, Failed, Suspend
 from orchestra.errors import ModelUnavailable, ToolFailed
 from orchestra.llm.client import ToolCall
 from orchestra.tools import functions
@@ -281,3 +281,50 @@ async def test_what_is_no_conversation_fails_the_node(before: str) -> None:
 
     assert isinstance(outcome, Failed)
     assert outcome.error["code"] == "expression_error"
+
+
+async def test_a_later_attempt_repeats_neither_answers_nor_calls() -> None:
+    turns = [calls(("count_words", {"text": "a b"})), calls(("fibo", {"n": 7}))]
+    first = working(*turns)
+    first.model.error_at = 3
+    await attempt(first)
+    made = len(first.keys)
+
+    second = working(*turns, journal=first.journal, attempt=2, texts=["1", "2", "Done"])
+    second.model.requests.extend(first.model.requests[:2])  # the model goes on with its third turn
+    outcome = await attempt(second)
+
+    assert isinstance(outcome, Done), outcome
+    assert made == 2
+    assert second.keys == []
+    assert len(second.model.requests) == 3
+    assert [step["type"] for step in outcome.output["steps"]] == ["model", "tool", "model", "tool", "model"]
+
+
+async def test_a_call_that_may_have_happened_is_made_again_only_where_that_is_safe() -> None:
+    turn = calls(("count_words", {"text": "a b"}))
+    for is_safe, told in ((True, "2"), (False, "nobody knows")):
+        first = working(turn)
+        await attempt(first)
+        begun = {"digest": first.journal["t1.0"]["digest"]}
+        second = working(
+            turn, journal={"m1": first.journal["m1"], "t1.0": begun}, is_safe=is_safe, texts=["x", "Done"]
+        )
+        second.model.requests.append(first.model.requests[0])
+
+        outcome = await attempt(second)
+
+        assert isinstance(outcome, Done)
+        assert told in second.model.requests[-1].messages[-1].content
+
+
+async def test_a_tool_that_a_person_has_to_allow_lays_the_node_down() -> None:
+    given = working(calls(("fibo", {"n": 7}), ("count_words", {"text": "a"})), settings={"approve": ["fibo"]})
+
+    outcome = await attempt(given)
+
+    assert isinstance(outcome, Suspend)
+    assert outcome.data["call"]["arguments"] == {"n": 7}
+    assert outcome.usage is not None
+    assert outcome.usage.output_tokens == 5
+    assert "t1.1" in given.journal

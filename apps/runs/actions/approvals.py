@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.accounts.models import User
+from apps.runs.actions.journal import DECISION, write
 from apps.runs.actions.outside import States, change_runs, load_whole
 from apps.runs.actions.state import RunState
 from apps.runs.models import Approval, ApprovalStatus, Vote
@@ -81,7 +82,19 @@ def _close(state: RunState, row: NodeRow, found: Approval, outcome: Done, by: Us
         by=by.username if by else None,
         is_expired=by is None,
     )
-    state.wake(row, outcome)
+    if found.call is None:
+        state.wake(row, outcome)
+    else:
+        _let_go_on(state, row, found.call, outcome)
+
+
+def _let_go_on(state: RunState, row: NodeRow, call: Mapping[str, Any], outcome: Done) -> None:
+    """Note what was decided about a call, and let its node go on where it stopped."""
+    said = {"decision": outcome.output["decision"], "digest": call["digest"]}
+    said |= {"by": outcome.output["by"], "comment": outcome.output["comment"]}
+    write(state.row.id, row.path, call["round"], f"{DECISION}{call['key']}", said)
+    row.waiting_for, row.due_at = "", None
+    state.make_ready([row])
 
 
 def _vote(

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.runs.ledger import Decision, Effect, EffectState
-from orchestra.engine.effects import NOT_HAPPENED
+from orchestra.engine.effects import EFFECT, NOT_HAPPENED
 from orchestra.engine.outcome import Done, Outcome, Suspend
 from orchestra.errors import EffectUnknown
 
@@ -68,6 +68,8 @@ def note_outcome(run: str, path: str, outcome: Outcome, now: datetime) -> None:
     effects = Effect.objects.filter(run_id=UUID(run), path=path)
     if isinstance(outcome, Done):
         effects.update(state=EffectState.CONFIRMED, reason="", settled_at=now)
+    elif isinstance(outcome, Suspend) and outcome.waiting_for != EFFECT:
+        effects.exclude(state=EffectState.CONFIRMED).update(state=EffectState.PREPARED, reason="")
     elif isinstance(outcome, Suspend):
         effects.exclude(state=EffectState.CONFIRMED).update(
             state=EffectState.UNKNOWN, reason=str(outcome.data.get("reason", ""))[:REASON]

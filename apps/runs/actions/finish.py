@@ -11,7 +11,7 @@ from apps.runs.actions.undo import Ending, begin_undo, ending_of, undo_next
 from apps.runs.actions.waits import RETRY
 from orchestra.engine.context import LIMIT
 from orchestra.engine.expressions import render
-from orchestra.engine.nodes import waiting_kinds
+from orchestra.engine.nodes import asking_kinds
 from orchestra.engine.nodes.handover import WAITING_FOR as AGENT
 from orchestra.engine.plan import path_of
 from orchestra.engine.scope import NodeResult, reading_scope
@@ -71,7 +71,7 @@ def _note_rest(state: RunState) -> None:
     """Say `waiting` of a run in which nothing goes on because the world has to act first, `running` of any other."""
     row = state.row
     plan = state.facts.plan
-    if plan.kinds.isdisjoint(waiting_kinds()) and not plan.has_effects:
+    if plan.kinds.isdisjoint(asking_kinds()) and not plan.has_effects:
         return
     status = RunStatus.RUNNING if _is_active(state) else RunStatus.WAITING
     if status != row.status:

@@ -118,6 +118,7 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
             case Iterate():
                 self.open_iteration(self.touch(row), outcome)
             case Suspend():
+                self._charge(row, outcome.usage)
                 self.suspend(row, outcome)
             case Failed() if outcome.retry_after is not None:
                 self._retry(row, outcome, outcome.retry_after)

@@ -60,7 +60,7 @@ class WaitingNodes(ABC):
         row.waiting_for = outcome.waiting_for
         row.worker = ""
         is_postponed = outcome.waiting_for.startswith(LIMIT)
-        row.attempt -= is_postponed
+        row.attempt -= is_postponed or "call" in outcome.data  # what follows is the same attempt
         row.due_at = outcome.due_at
         if outcome.due_in is not None:
             row.due_at = self.log.now + timedelta(seconds=outcome.due_in)

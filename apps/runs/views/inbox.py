@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -65,6 +66,9 @@ def _page(
         {
             "approval": approval,
             "body": render_markdown(approval.body),
+            "arguments": json.dumps(approval.call["arguments"], ensure_ascii=False, indent=2)
+            if approval.call
+            else "",
             "form": failed
             if about is not None and approval.pk == about.pk
             else DecisionForm(approval.form, prefix=str(approval.pk)),

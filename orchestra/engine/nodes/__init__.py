@@ -22,7 +22,7 @@ from orchestra.engine.nodes import map as map_node
 from orchestra.engine.nodes.base import Kind
 from orchestra.engine.nodes.registry import KINDS
 
-__all__ = ["KINDS", "Kind", "kind", "waiting_kinds"]
+__all__ = ["KINDS", "Kind", "asking_kinds", "kind", "waiting_kinds"]
 
 _WRITABLE = (
     llm,
@@ -47,6 +47,11 @@ for _module in _WRITABLE:
 def waiting_kinds() -> frozenset[str]:
     """Return the kinds whose nodes wait for the world outside the run."""
     return frozenset(name for name, found in KINDS.items() if found.waits)
+
+
+def asking_kinds() -> frozenset[str]:
+    """Return the kinds whose nodes may lie down until the world has acted: those that wait, or call tools."""
+    return frozenset(name for name, found in KINDS.items() if found.waits or found.takes_tools)
 
 
 def kind(name: str) -> Kind:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
-from orchestra.engine.context import Context
+from orchestra.engine.context import Asked, Context
 from orchestra.engine.filters import text_of
 from orchestra.engine.nodes import handover, llm
+from orchestra.engine.nodes.approval import WAITING_FOR
 from orchestra.engine.nodes.base import Kind, Settings, Spent, expression_or, object_schema, text_field
 from orchestra.engine.nodes.tool import call_tool
-from orchestra.engine.outcome import Done, Outcome, Usage, usage_of
+from orchestra.engine.outcome import Done, Outcome, Suspend, Usage, usage_of
 from orchestra.engine.selection import BALANCED, STRATEGIES
 from orchestra.errors import (
     CostLimit,
@@ -27,7 +28,7 @@ from orchestra.errors import (
 )
 from orchestra.llm.answer import ask
 from orchestra.llm.client import Answer, Message, ModelRequest, ModelTarget, ToolCall, ToolSpec
-from orchestra.tools.tool import Tool, wire_name
+from orchestra.tools.tool import Tool, digest_of, wire_name
 
 STEPS = 10
 MOST_STEPS = 50
@@ -57,6 +58,14 @@ SCHEMA = object_schema(
             "type": "array",
             "title": "Tools",
             "description": "Functions and tools of the team that the agent may call; without it, those of `agent`.",
+            "maxItems": 64,
+            "uniqueItems": True,
+            "items": text_field("Tool", format="tool", minLength=1, maxLength=200),
+        },
+        "approve": {
+            "type": "array",
+            "title": "Ask before",
+            "description": "Tools that a person has to allow at each call, with its very arguments.",
             "maxItems": 64,
             "uniqueItems": True,
             "items": text_field("Tool", format="tool", minLength=1, maxLength=200),
@@ -115,6 +124,8 @@ async def run(context: Context, settings: Settings) -> Outcome:
     try:
         async with asyncio.timeout(context.node.timeout):
             return await work.until_done()
+    except Asked as asked:
+        return Suspend(WAITING_FOR, data=asked.question, usage=work.usage())
     except TimeoutError:
         error: NodeFailure = TimeLimit(f"The agent did not finish within {context.node.timeout:g} s.")
     except NodeFailure as failure:
@@ -131,11 +142,14 @@ class _Work:
         self.settings = settings
         self.tally = context.tally
         self.steps: list[dict[str, Any]] = []
+        self.journal: Mapping[str, Mapping[str, Any]] = {}
+        self._safe: dict[str, bool] = {}
         self._room = KEPT_IN_ALL
         self._names: dict[str, str] = {}
         self._messages = _opening(settings)
 
     async def until_done(self) -> Outcome:
+        self.journal = await self.context.recall()
         targets = await self.context.models(self.settings)
         tools = await self._tools(targets)
         self.settings = _with_own_limits(self.settings, targets[0].options)
@@ -154,14 +168,19 @@ class _Work:
         names = own if own is not None else targets[0].options.get("tools") or ()
         known = await self.context.tools(list(names))
         self._names = {wire_name(name): name for name in known}
+        self._safe = {name: tool.is_safe for name, tool in known.items()}
         return tuple(
             ToolSpec(wire, _told(known[name]), known[name].schema) for wire, name in self._names.items()
         )
 
     async def _ask(self, number: int, targets: Sequence[ModelTarget], tools: tuple[ToolSpec, ...]) -> Answer:
+        request = self._request(tools)
+        key, digest = f"m{number}", digest_of([asdict(message) for message in request.messages])
+        if (entry := self.journal.get(key)) and entry.get("digest") == digest:
+            return await self._recalled(entry)
         await self._check_cost()
         before, started = replace(self.tally), time.monotonic()
-        answer = await ask(targets, self._request(tools), on_text=self.context.emit, tally=self.tally)
+        answer = await ask(targets, request, on_text=self.context.emit, tally=self.tally)
         self.steps.append(
             {
                 "step": number,
@@ -175,7 +194,18 @@ class _Work:
                 "seconds": round(time.monotonic() - started, 3),
             }
         )
+        if answer.tool_calls:
+            calls = [asdict(call) for call in answer.tool_calls]
+            entry = {"digest": digest, "text": answer.text, "calls": calls, "step": self.steps[-1]}
+            await self.context.remember(key, entry)
         return answer
+
+    async def _recalled(self, entry: Mapping[str, Any]) -> Answer:
+        """Return an answer that an earlier attempt got, and paid for."""
+        self.steps.append(dict(entry["step"]))
+        await self.context.emit(entry["text"])
+        calls = tuple(ToolCall(**call) for call in entry["calls"])
+        return Answer(entry["text"], None, entry["step"]["model"], "tool_calls", 0, 0, 0.0, tool_calls=calls)
 
     def _request(self, tools: tuple[ToolSpec, ...]) -> ModelRequest:
         return ModelRequest(
@@ -193,39 +223,70 @@ class _Work:
     async def _check_cost(self) -> None:
         """Raise CostLimit when the agent's own limit or the run's is reached."""
         most = self.settings.get("max_cost")
-        if most is not None and self.tally.cost >= most:
-            raise CostLimit(f"The agent has cost {self.tally.cost:.6f}; its limit is {most:g}.")
+        cost = self._spent("cost")
+        if most is not None and cost >= most:
+            raise CostLimit(f"The agent has cost {cost:.6f}; its limit is {most:g}.")
         await self.context.check_budget(self.tally.cost)
 
     async def _call_all(self, number: int, calls: Sequence[ToolCall]) -> list[Message]:
         """Make the calls of one step, several at once; return the results in the order they were asked for."""
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def call(index: int, one: ToolCall) -> tuple[dict[str, Any], Message]:
+        async def call(index: int, one: ToolCall) -> tuple[dict[str, Any], Message] | Asked:
             async with slots:
-                return await self._call(number, index, one)
+                try:
+                    return await self._call(number, index, one)
+                except Asked as asked:
+                    return asked
 
         made = await asyncio.gather(*(call(index, one) for index, one in enumerate(calls)))
-        self.steps.extend(step for step, _message in made)
-        return [message for _step, message in made]
+        done = [one for one in made if not isinstance(one, Asked)]
+        if len(done) < len(made):
+            raise next(one for one in made if isinstance(one, Asked))
+        self.steps.extend(step for step, _message in done)
+        return [message for _step, message in done]
 
     async def _call(self, number: int, index: int, call: ToolCall) -> tuple[dict[str, Any], Message]:
-        """Make one call; a failure becomes the result, so that the model can try another way."""
+        """Make one call; a failure becomes the result, so that the model can try another way.
+
+        What an earlier attempt has done is not done again; what it may have done only where that is safe.
+        """
         started = time.monotonic()
         name = self._names.get(call.name, call.name)
+        key, digest = f"t{number}.{index}", digest_of([name, call.arguments])
+        entry = self.journal.get(key, {})
+        if entry.get("digest") == digest and "step" in entry:
+            return dict(entry["step"]), Message("tool", entry["told"], call_id=call.id)
         step: dict[str, Any] = {"step": number, "type": "tool", "tool": name, "result": None, "error": None}
         arguments: Any = call.arguments
         try:
             arguments = self._arguments(call)
             await self.context.emit(f"\n\n→ {name} {_cut(_text(arguments), 200)}\n\n")
-            result = _text(await call_tool(self.context, name, arguments, key=f"{number}.{index}"))
+            if entry.get("digest") == digest and not self._safe[name]:
+                raise ToolFailed(
+                    f"The worker was lost while it called {name}; nobody knows whether that happened."
+                )
+            asks = name in (self.settings.get("approve") or ())
+            begun = None if self._safe[name] else self._noting(key, digest)
+            how = {"key": f"{number}.{index}", "asks": asks, "before": begun}
+            result = _text(await call_tool(self.context, name, arguments, **how))
             step["result"] = self._kept(result)
         except NodeFailure as error:
             result = f"Error: {error.message}"
             step["error"] = self._kept(error.message)
         step["arguments"] = self._kept(_text(arguments))
         step["seconds"] = round(time.monotonic() - started, 3)
-        return step, Message("tool", _cut(result, TOLD), call_id=call.id)
+        told = _cut(result, TOLD)
+        await self.context.remember(key, {"digest": digest, "step": step, "told": told})
+        return step, Message("tool", told, call_id=call.id)
+
+    def _noting(self, key: str, digest: str) -> Callable[[], Awaitable[None]]:
+        """Return what writes down that a call which must not be repeated is about to be made."""
+
+        async def note() -> None:
+            await self.context.remember(key, {"digest": digest})
+
+        return note
 
     def _arguments(self, call: ToolCall) -> Mapping[str, Any]:
         if call.name not in self._names:
@@ -251,14 +312,14 @@ class _Work:
             "text": answer.text,
             "data": answer.data,
             "steps": self.steps,
-            "usage": {
-                "input_tokens": self.tally.input_tokens,
-                "output_tokens": self.tally.output_tokens,
-                "cost": self.tally.cost,
-            },
+            "usage": {name: self._spent(name) for name in ("input_tokens", "output_tokens", "cost")},
             "agent": self.settings.get("agent"),
             "choice": self.choice,
         }
+
+    def _spent(self, name: str) -> Any:
+        """Return what all attempts together have spent on the way that led here."""
+        return sum(step.get(name, 0) for step in self.steps)
 
     def usage(self) -> Usage:
         return usage_of(self.tally) or Usage()
@@ -322,10 +383,9 @@ KIND = Kind(
     queue="llm",
     schema=SCHEMA,
     run=run,
-    raw=frozenset({"schema", "tools", "max_steps", "strategy"}),
+    raw=frozenset({"schema", "tools", "approve", "max_steps", "strategy"}),
     find_problems=find_problems,
     fields=("text", "data", "steps", "usage", "agent", "choice"),
-    late=("approve",),
     calls="tools",
     takes_tools=True,
     keeps_time=True,

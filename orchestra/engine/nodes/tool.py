@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from orchestra.engine.context import Context
+from orchestra.engine.context import Asked, Context
 from orchestra.engine.limits import TOOL_BYTES
+from orchestra.engine.nodes.approval import WAITING_FOR
 from orchestra.engine.nodes.base import Kind, Settings, object_schema, text_field
-from orchestra.engine.outcome import Done, Outcome
+from orchestra.engine.outcome import Done, Outcome, Suspend
 from orchestra.errors import BadOutput, Permanent
 
 SCHEMA = object_schema(
@@ -30,13 +31,22 @@ class ToolResultTooLarge(Permanent):
 
 
 async def run(context: Context, settings: Settings) -> Outcome:
-    """Call the tool; its result is the output. Raises ToolFailed, ToolTimeout, ToolResultTooLarge, BadOutput."""
-    return Done(await call_tool(context, settings["tool"], settings.get("arguments", {})))
+    """Call the tool, after a person's yes where its policy wants one; its result is the output.
+
+    Raises ToolFailed, ToolRefused, ToolTimeout, ToolResultTooLarge, BadOutput.
+    """
+    try:
+        return Done(await call_tool(context, settings["tool"], settings.get("arguments", {})))
+    except Asked as asked:
+        return Suspend(WAITING_FOR, data=asked.question)
 
 
-async def call_tool(context: Context, name: str, arguments: Settings, *, key: str = "") -> Any:
-    """Call a tool and return its result, plain JSON of at most TOOL_BYTES bytes. Raises as `run`."""
-    result = await context.call(name, arguments, key=key)
+async def call_tool(context: Context, name: str, arguments: Settings, **how: Any) -> Any:
+    """Call a tool and return its result, plain JSON of at most TOOL_BYTES bytes.
+
+    `how` is as for `Context.call`. Raises as `run`, and Asked.
+    """
+    result = await context.call(name, arguments, **how)
     try:
         size = len(json.dumps(result, ensure_ascii=False, allow_nan=False).encode(errors="replace"))
     except (TypeError, ValueError, RecursionError) as error:
