@@ -14,6 +14,7 @@ django = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402  (needs Django's apps)
 
+from apps.runs.mcp.endpoint import McpBeside  # noqa: E402  (needs Django's apps)
 from apps.runs.routing import Sockets, StreamsBeside  # noqa: E402  (needs Django's apps)
 from orchestra.handler import ThreadHandler  # noqa: E402  (needs Django's settings)
 
@@ -68,7 +69,7 @@ async def lifespan(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
 
 application = ProtocolTypeRouter(
     {
-        "http": WithProbe(StreamsBeside(WithFlower(ThreadHandler()))),
+        "http": WithProbe(McpBeside(StreamsBeside(WithFlower(ThreadHandler())))),
         "websocket": Sockets(),
         "lifespan": lifespan,
     }

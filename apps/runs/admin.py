@@ -23,6 +23,7 @@ from apps.runs.models import (
     CanvasPart,
     Effect,
     Event,
+    JournalEntry,
     Leadership,
     NodeRun,
     QueueProbe,
@@ -290,6 +291,20 @@ class EffectAdmin(OfRun, ReadOnly, BigTableAdmin):
     @admin.display(description=_("late result"))
     def shown_late_output(self, effect: Effect) -> SafeString:
         return pretty_json(effect.late_output)
+
+
+@admin.register(JournalEntry)
+class JournalEntryAdmin(OfRun, ReadOnly, BigTableAdmin):
+    """Steps of node runs that later attempts need not take again."""
+
+    list_display = ["of_run", "path", "round", "key", "at"]
+    search_fields = ["=run__id"]
+    search_help_text = _("Id of a run")
+    fields = ["run", "path", "round", "key", "shown_entry", "at"]
+
+    @admin.display(description=_("entry"))
+    def shown_entry(self, entry: JournalEntry) -> SafeString:
+        return pretty_json(entry.entry)
 
 
 @admin.register(Worker)

@@ -41,7 +41,7 @@ class ToolAdmin(ReadOnly, ProductAdmin):
     search_fields = ["name", "title", "team__name"]
     fields = [
         "name", "team", "server", "kind", "title", "description", "arguments", "policy", "is_safe", "is_enabled",
-        "proposed", "revision", "created_at", "updated_at",
+        "is_served", "proposed", "revision", "created_at", "updated_at",
     ]  # fmt: skip
 
     @admin.display(description=_("arguments"))

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from apps.agents.forms import ProblemsMixin
-from apps.tools.models import Policy, ServerKind, ToolRow, ToolServer
+from apps.tools.models import Policy, ServerKind, ToolKind, ToolRow, ToolServer
 
 SECRET = forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"})
 
@@ -64,6 +64,11 @@ class WorkflowToolForm(ProblemsMixin, forms.Form):
         help_text=_("What models are told of it: when to call it, and with what."),
     )
     policy = forms.ChoiceField(label=_("Policy"), choices=Policy, initial=Policy.ALLOW)
+    is_served = forms.BooleanField(
+        label=_("Offer it over MCP"),
+        required=False,
+        help_text=_("Programs with an API key of the team may call it at /mcp."),
+    )
 
     def arguments(self) -> dict[str, Any]:
         """Return keyword arguments for `create_workflow_tool`."""
@@ -87,10 +92,13 @@ class ToolForm(ProblemsMixin, forms.Form):
         help_text=_("A call may be repeated when nobody knows whether the first one arrived."),
     )
     is_enabled = forms.BooleanField(label=_("Enabled"), required=False)
+    is_served = forms.BooleanField(label=_("Offer it over MCP"), required=False)
 
     def __init__(self, *args: Any, tool: ToolRow, **kwargs: Any) -> None:
         kwargs.setdefault("initial", {name: getattr(tool, name) for name in self.base_fields})
         super().__init__(*args, **kwargs)
+        if tool.kind != ToolKind.WORKFLOW:
+            del self.fields["is_served"]
 
     def arguments(self) -> dict[str, Any]:
         """Return keyword arguments for `update_tool`."""

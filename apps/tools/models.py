@@ -108,6 +108,8 @@ class ToolRow(models.Model):
     is_safe = models.BooleanField(_("changes nothing"), default=False)
     """A call may be repeated at will."""
     is_enabled = models.BooleanField(_("enabled"), default=True)
+    is_served = models.BooleanField(_("offered over MCP"), default=False)
+    """Of a workflow: a tool of `/mcp`, for programs with an API key."""
     digest = models.CharField(max_length=64, editable=False, blank=True)
     """SHA-256, hex, of what the server said when the tool was accepted."""
     offered = models.JSONField(_("offered now"), null=True, blank=True)

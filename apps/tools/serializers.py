@@ -34,6 +34,7 @@ class ToolSerializer(Out):
     policy = serializers.ChoiceField(Policy.choices)
     is_safe = serializers.BooleanField(help_text="A call changes nothing and may be repeated.")
     is_enabled = serializers.BooleanField()
+    is_served = serializers.BooleanField(help_text="Of a workflow: a tool of `/mcp` too.")
     offered = ArgumentsField(
         allow_null=True,
         help_text="What the server says now, when that is not what was accepted; then the tool is not called.",
@@ -67,6 +68,7 @@ class NewToolSerializer(StrictSerializer):
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
     schema = ArgumentsField(required=False, help_text="Of the workflow's inputs; the run checks them anyway.")
     policy = serializers.ChoiceField(Policy.choices, required=False)
+    is_served = serializers.BooleanField(required=False)
 
 
 class ToolChangesSerializer(StrictSerializer):
@@ -75,6 +77,7 @@ class ToolChangesSerializer(StrictSerializer):
     policy = serializers.ChoiceField(Policy.choices, required=False)
     is_safe = serializers.BooleanField(required=False)
     is_enabled = serializers.BooleanField(required=False)
+    is_served = serializers.BooleanField(required=False)
 
 
 class ToolCallSerializer(StrictSerializer):

@@ -29,6 +29,7 @@ from apps.runs.models import (
     CanvasPart,
     Effect,
     Event,
+    JournalEntry,
     Leadership,
     NodeRun,
     QueueProbe,
@@ -166,6 +167,12 @@ def rows(team: Team, editor: User) -> SimpleNamespace:
     make_machinery()
     CacheEntry.objects.create(team=team, key="c" * 64, kind="llm", output={"x": 1}, expires_at=now)
     Effect.objects.create(run=run, path="greet", state="unknown", reason="silence")
+    JournalEntry.objects.create(run=run, path="greet", key="m1", entry={"text": "x"})
+    server = ToolServer.objects.create(
+        team=team, slug="desk", name="Desk", kind="mcp", url="https://m.example"
+    )
+    ToolRow.objects.create(team=team, server=server, kind="mcp", name="desk.say", offered={})
+    ToolUse.objects.create(team=team, server=server, tool="desk.say", digest="d")
     make_questions(run)
     Leadership.objects.update_or_create(name="upkeep", defaults={"holder": "w1", "seen_at": now})
     about = ContentType.objects.get_for_model(Team)

@@ -26,9 +26,12 @@ def create_workflow_tool(
     title: str = "",
     description: str = "",
     policy: str = Policy.ALLOW,
+    is_served: bool = False,
     by: User,
 ) -> ToolRow:
     """Let nodes and agents of a team call one of its workflows, by its short name; `schema` is that of its inputs.
+
+    `is_served`: programs with an API key of the team may call it too, at `/mcp`.
 
     Which workflow that is, is looked up at each call. Raises NotPermitted, InvalidInput, Conflict (name taken).
     """
@@ -45,6 +48,7 @@ def create_workflow_tool(
         schema=dict(schema or WORKFLOW_SCHEMA),
         spec={"workflow": workflow},
         policy=policy,
+        is_served=is_served,
     )
     try:
         with transaction.atomic():
@@ -63,6 +67,7 @@ def update_tool(
     policy: str | None = None,
     is_safe: bool | None = None,
     is_enabled: bool | None = None,
+    is_served: bool | None = None,
     revision: int | None = None,
     by: User,
 ) -> ToolRow:
@@ -80,6 +85,7 @@ def update_tool(
         "policy": policy,
         "is_safe": is_safe,
         "is_enabled": is_enabled,
+        "is_served": is_served,
     }
     for field, value in given.items():
         if value is not None:
