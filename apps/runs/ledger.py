@@ -41,7 +41,7 @@ class JournalEntry(models.Model):
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey("runs.Run", models.CASCADE, related_name="journal", verbose_name=_("run"))
     path = models.CharField(_("path"), max_length=400)
-    round = models.PositiveIntegerField(default=0)
+    round = models.PositiveIntegerField(_("round"), default=0)
     """Attempts before somebody retried the node by hand: each such retry begins anew."""
     key = models.CharField(_("key"), max_length=80)
     entry = models.JSONField(_("entry"), default=dict)

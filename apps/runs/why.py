@@ -131,10 +131,8 @@ def _of_waiting(node: NodeRun, around: Around) -> Why:
         return _of_agent(node, around)
     if node.waiting_for == CHILD:
         return Why("child", _("It waits for the end of its child run."))
-    if node.waiting_for == APPROVAL and node.kind != "approval":
-        return Why("approval", _("It waits for somebody to allow a call of a tool."))
-    if node.kind == "approval":
-        return Why("approval", _("It waits for somebody to decide.") + _expiry(until))
+    if node.waiting_for == APPROVAL:
+        return _of_question(node, until)
     return Why("outside", _("It waits for: %(name)s.") % {"name": node.waiting_for} + _expiry(until))
 
 
@@ -146,6 +144,12 @@ def _of_agent(node: NodeRun, around: Around) -> Why:
         text = _("No agent can do this: none has the capabilities that it requires, or all are disabled.")
         return Why("no_capable_agent", text)
     return Why("no_free_agent", _("It waits for an agent that can do this to be there and free."))
+
+
+def _of_question(node: NodeRun, until: str) -> Why:
+    if node.kind == APPROVAL:
+        return Why("approval", _("It waits for somebody to decide.") + _expiry(until))
+    return Why("approval", _("It waits for somebody to allow a call of a tool."))
 
 
 def _of_limit(node: NodeRun, until: str) -> Why:

@@ -168,11 +168,6 @@ def rows(team: Team, editor: User) -> SimpleNamespace:
     CacheEntry.objects.create(team=team, key="c" * 64, kind="llm", output={"x": 1}, expires_at=now)
     Effect.objects.create(run=run, path="greet", state="unknown", reason="silence")
     JournalEntry.objects.create(run=run, path="greet", key="m1", entry={"text": "x"})
-    server = ToolServer.objects.create(
-        team=team, slug="desk", name="Desk", kind="mcp", url="https://m.example"
-    )
-    ToolRow.objects.create(team=team, server=server, kind="mcp", name="desk.say", offered={})
-    ToolUse.objects.create(team=team, server=server, tool="desk.say", digest="d")
     make_questions(run)
     Leadership.objects.update_or_create(name="upkeep", defaults={"holder": "w1", "seen_at": now})
     about = ContentType.objects.get_for_model(Team)

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runs', '0017_trace'),
+        ('runs', '0018_assignments'),
     ]
 
     operations = [
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('path', models.CharField(max_length=400, verbose_name='path')),
-                ('round', models.PositiveIntegerField(default=0)),
+                ('round', models.PositiveIntegerField(default=0, verbose_name='round')),
                 ('key', models.CharField(max_length=80, verbose_name='key')),
                 ('entry', models.JSONField(default=dict, verbose_name='entry')),
                 ('at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='at')),
