@@ -17,11 +17,14 @@ from apps.accounts.models import Membership, Role, Team, User
 from apps.agents.models import Agent, Connection
 from apps.runs.actions.family import own
 from apps.runs.models import Run, Worker
+from apps.usage.models import Scope
+from apps.usage.standing import Standing, standings
 from apps.workflows.models import Workflow
 from orchestra.engine.status import RunStatus
 
 DAYS = 7
 RECENT_RUNS = 8
+MOST_BUDGETS = 3
 RECENT_WORKFLOWS = 6
 SILENT_AFTER = timedelta(minutes=1)
 
@@ -95,6 +98,13 @@ def today(user: User, team: Team) -> Today:
         tokens=(sums["tokens_in"] or 0) + (sums["tokens_out"] or 0),
         cost=sums["cost"] or Decimal(0),
     )
+
+
+def budgets(user: User, team: Team) -> list[Standing]:
+    """Return the budgets to show to everybody, the fullest first: the team's own, and what is nearly spent."""
+    found = [one for one in standings(user, team) if one.budget.is_enabled]
+    shown = [one for one in found if one.budget.scope == Scope.TEAM or one.warned or one.reached]
+    return sorted(shown, key=lambda one: -one.percent)[:MOST_BUDGETS]
 
 
 def last_days(user: User, team: Team) -> list[Day]:

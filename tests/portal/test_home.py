@@ -14,6 +14,7 @@ from apps.accounts.models import Team, User
 from apps.agents.models import Connection
 from apps.portal import overview
 from apps.runs.models import Run, Worker
+from apps.usage.models import Budget, ModelCall
 from apps.workflows.models import Workflow, WorkflowVersion
 
 
@@ -149,3 +150,17 @@ def test_a_viewer_is_offered_nothing_that_is_refused(browse: Any, viewer: User, 
     assert "/workflows/new/" not in page
     assert "/workflows/brief/start/" not in page
     assert 'id="checklist"' not in page
+
+
+def test_the_first_page_shows_what_is_spent_of_the_teams_budgets(
+    browse: Any, editor: User, team: Team
+) -> None:
+    own = Budget.objects.create(team=team, name="Month", amount=Decimal(10))
+    Budget.objects.create(team=team, name="Each agent", scope="agent", amount=Decimal(10))
+    ModelCall.objects.create(team=team, at=timezone.now(), cost=Decimal(4), model="m")
+
+    page = " ".join(browse(editor).get("/").content.decode().split())
+
+    assert f'data-budget-id="{own.pk}" data-percent="40"' in page
+    assert "$4.00 / $10.00" in page
+    assert "Each agent" not in page

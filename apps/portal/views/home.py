@@ -62,6 +62,7 @@ def _live_part(user: User, team: Team) -> dict[str, Any]:
     return {
         "runs": overview.recent_runs(user, team),
         "today": overview.today(user, team),
+        "budgets": overview.budgets(user, team),
         "day_values": [day.runs for day in days],
         "day_labels": [date_format(day.date, "j") for day in days],
     }
