@@ -62,7 +62,7 @@ async def budgeted(
 ) -> list[ModelTarget]:
     """Return targets whose calls go through the gate and through the team's budgets, cheaper models at the end."""
     team = context.claimed.facts.team
-    budgets = await context.in_database(partial(budgets_for, team))
+    budgets = await context.in_database(partial(budgets_for, team), f"budgets {team}")
     if not budgets or UNDO in context.path:
         return admitted(targets, context)
     run = context.claimed.facts.run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ from workers.tooling import Tooling
 if TYPE_CHECKING:
     from workers.runtime import Runtime
 
+
+NAMES_TARGETS = ("agent", "connection", "model", "fallbacks")
 
 DATABASE_PAUSE = 1.0
 """Seconds before a question is put again to a database that is away."""
@@ -104,7 +107,9 @@ class WorkerContext:
 
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
         team, user = self.claimed.facts.team, self.claimed.facts.user
-        found = await self.in_database(lambda: resolve_targets(team, settings, user=user))
+        named = {name: settings.get(name) for name in NAMES_TARGETS}
+        key = json.dumps([team, user, named], sort_keys=True, default=str)
+        found = await self.in_database(lambda: resolve_targets(team, named, user=user), key, _are_for_all)
         return await budgeted(found, settings, self)
 
     async def place_agent(self, settings: Mapping[str, Any]) -> Placement:
@@ -137,11 +142,16 @@ class WorkerContext:
         self.runtime.sender.advance(str(child.pk), child.priority)
         return {"run": str(child.pk), "number": child.number}
 
-    async def in_database(self, work: Callable[[], T]) -> T:
-        """Do work that may be repeated, trying for as long as the database is away."""
+    async def in_database(
+        self, work: Callable[[], T], key: str = "", is_for_all: Callable[[T], bool] = lambda _answer: True
+    ) -> T:
+        """Do work that may be repeated, trying for as long as the database is away.
+
+        What is asked under one `key` before the work begins gets the same answer, where that is for all.
+        """
         while True:
             try:
-                found: T = await asyncio.wrap_future(self.runtime.recorder.call(work))
+                found: T = await self.runtime.in_database(work, key, is_for_all)
             except (OperationalError, InterfaceError):
                 await asyncio.sleep(DATABASE_PAUSE)
             else:
@@ -187,6 +197,11 @@ class WorkerContext:
             return functions.call(name, arguments)
         finally:
             self.busy_seconds += time.thread_time() - began
+
+
+def _are_for_all(targets: Sequence[ModelTarget]) -> bool:
+    """Say whether these targets are not spread over places: then each call has its own turn."""
+    return not any(target.places for target in targets)
 
 
 def _with_fresh_retries(node: PlanNode, tried_before: int) -> PlanNode:

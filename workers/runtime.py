@@ -76,6 +76,8 @@ class Runtime:
         self.slots = asyncio.Semaphore(settings.ORCHESTRA_LLM_SLOTS)
         self.running: dict[str, set[asyncio.Task[Any]]] = defaultdict(set)
         self._late: set[asyncio.Task[Any]] = set()
+        self._asked: dict[str, list[asyncio.Future[Any]]] = {}
+        """What the recorder is about to read, by key."""
         self.is_stopping = False
         self._stop_listening = live.listen_for_workers(self._hear)
 
@@ -237,6 +239,30 @@ class Runtime:
         self.running[run].discard(task)
         if not self.running[run]:
             del self.running[run]
+
+    async def in_database(
+        self, work: Callable[[], T], key: str = "", is_for_all: Callable[[T], bool] = lambda _answer: True
+    ) -> T:
+        """Call a short database read on the recorder's thread; questions with the same key that wait share one.
+
+        An answer that is not for all is its asker's alone; the others then ask for themselves.
+        """
+        if not key:
+            return await asyncio.wrap_future(self.recorder.call(work))
+        asked = self._asked.get(key)
+        is_shared = asked is not None
+        if asked is None:
+            asked = self._asked[key] = []
+
+            def begin() -> T:
+                del self._asked[key]  # who asks from now on wants to know what is true then
+                return work()
+
+            asked.append(asyncio.wrap_future(self.recorder.call(begin)))
+        answer: T = await asyncio.shield(asked[0])
+        if is_shared and not is_for_all(answer):
+            return await asyncio.wrap_future(self.recorder.call(work))
+        return answer
 
     async def commit(self, operation: Operation) -> Applied:
         return await asyncio.wrap_future(self.recorder.submit(operation))

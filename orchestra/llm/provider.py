@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any, ClassVar
 
 from orchestra.errors import ModelRefused, ModelUnavailable, NodeFailure
-from orchestra.llm.client import Chunk, ModelRequest
+from orchestra.llm.client import Chunk, ModelRequest, TextDelta
 from orchestra.llm.sse import EventParser, LineParser, ServerEvent
 from orchestra.llm.wire import NotServed, as_model_errors, error_for, message_in, redact
 from orchestra.net import Outbound, Reply
@@ -61,8 +62,9 @@ class ProviderClient(ABC):
         for _ in range(len(self.droppable) + 1):
             async with as_model_errors(), self._open(request) as reply:
                 if reply.status == 200:
-                    async for chunk in self._chunks(reply, request):
-                        yield chunk
+                    async with aclosing(self._chunks(reply, request)) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
                     return
                 body = await _beginning(reply)
             if not self._learns(reply.status, body):
@@ -130,19 +132,49 @@ class ProviderClient(ABC):
                 return True
         return False
 
-    async def _chunks(self, reply: Reply, request: ModelRequest) -> AsyncIterator[Chunk]:
+    async def _chunks(self, reply: Reply, request: ModelRequest) -> AsyncGenerator[Chunk]:
         reader = self.reader(request)
         parser = PARSERS.get(reply.content_type)
         if parser is not None:
-            async for event in _events(reply, parser()):
-                for chunk in reader.read(event, self._secret):
+            async with aclosing(self._streamed(reply, reader, parser())) as chunks:
+                async for chunk in chunks:
                     yield chunk
-                if reader.is_complete:
-                    break
         else:
             for chunk in reader.read_whole(_object(await reply.read(), self._secret)):
                 yield chunk
         yield reader.finish()
+
+    async def _streamed(
+        self, reply: Reply, reader: StreamReader, parser: EventParser | LineParser
+    ) -> AsyncGenerator[Chunk]:
+        """Yield the chunks of an answer's events, until it is complete or cut."""
+        async with aclosing(reply.chunks()) as pieces:
+            async for raw in pieces:
+                for chunk in self._taken(parser.feed(raw), reader):
+                    yield chunk
+                if reader.is_complete:
+                    return
+        for chunk in self._taken(parser.close(), reader):
+            yield chunk
+
+    def _taken(self, events: Iterable[ServerEvent], reader: StreamReader) -> Iterator[Chunk]:
+        """Yield the chunks of events that arrived together, their text as one: what comes late costs less."""
+        texts: list[str] = []
+        try:
+            for event in events:
+                for chunk in reader.read(event, self._secret):
+                    if isinstance(chunk, TextDelta):
+                        texts.append(chunk.text)
+                    else:
+                        yield chunk
+                if reader.is_complete:
+                    break
+        except NodeFailure:
+            if texts:
+                yield TextDelta("".join(texts))
+            raise
+        if texts:
+            yield TextDelta("".join(texts))
 
 
 class StreamReader(ABC):
@@ -177,14 +209,6 @@ PARSERS: Mapping[str, type[EventParser | LineParser]] = {
     "application/x-ndjson": LineParser,
 }
 """How streams of each content type are read."""
-
-
-async def _events(reply: Reply, parser: EventParser | LineParser) -> AsyncIterator[ServerEvent]:
-    async for raw in reply.chunks():
-        for event in parser.feed(raw):
-            yield event
-    for event in parser.close():
-        yield event
 
 
 async def _beginning(reply: Reply) -> str:

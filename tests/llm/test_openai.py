@@ -165,6 +165,23 @@ async def test_a_refusal_of_the_model_is_told(client_of: Any, asking: Any, colle
             await collect(client_of(OpenAIClient, server), asking())
 
 
+async def test_text_that_came_in_one_read_is_one_piece_and_shown_before_what_went_wrong_after_it(
+    client_of: Any, asking: Any
+) -> None:
+    together = event(delta("I ")) + event(delta("will")) + event(delta(None, None, refusal="No"))
+    shown = []
+
+    async def look(client: OpenAIClient) -> None:
+        async for chunk in client.stream(asking()):
+            shown.append(chunk)
+
+    async with serving(streaming(together)) as server:
+        with pytest.raises(ModelRefused, match="No"):
+            await look(client_of(OpenAIClient, server))
+
+    assert shown == [TextDelta("I will")]
+
+
 async def test_a_spent_quota_is_not_a_rate_limit(client_of: Any, asking: Any, collect: Any) -> None:
     async def handler(request: web.Request) -> web.Response:
         error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}

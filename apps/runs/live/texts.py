@@ -13,9 +13,9 @@ from apps.runs.live.publish import complaints
 from apps.runs.live.wire import TEXT_LIMIT, Piece, TextKey
 
 GATHER_SECONDS = 0.05
-BUSY_GATHER_SECONDS = 0.25
-BUSY_STREAMS = 2000
-"""From this many streams at once, text is gathered longer."""
+CALM_STREAMS = 250
+SLOWEST = 5.0
+"""With more streams than that text is gathered longer, up to five times as long."""
 BATCH = 500
 FORGET_SECONDS = 30.0
 """How long an ended text stays readable: until its node's result is sure to stand in the log."""
@@ -92,7 +92,8 @@ class TextStreams:
             known.add(text)
             self._dirty[key] = None
             self._start()
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def end(self, run_id: str, path: str, attempt: int) -> None:
         """Send what is left of a text now, so that it precedes the node's result; never raises.
@@ -144,8 +145,9 @@ class TextStreams:
             self._wake.wait(timeout=FORGET_SECONDS / 4)
             self._wake.clear()
             if self._dirty:
-                is_busy = len(self._texts) > BUSY_STREAMS
-                self._hurry.wait(BUSY_GATHER_SECONDS if is_busy else self._gather_seconds)
+                self._hurry.wait(
+                    self._gather_seconds * min(max(1.0, len(self._texts) / CALM_STREAMS), SLOWEST)
+                )
                 self._hurry.clear()
                 if not self._flush(list(self._dirty)):
                     self._stop.wait(RETRY_SECONDS)

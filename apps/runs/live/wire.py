@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -19,8 +19,7 @@ TEXT_LIMIT = 1024 * 1024
 """Characters of one text that are kept and streamed; what a node writes beyond stands in its output only."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextKey:
+class TextKey(NamedTuple):
     """Which text: one attempt at one node of one run."""
 
     run_id: str
