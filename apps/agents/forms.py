@@ -96,7 +96,10 @@ class ConnectionForm(ProblemsMixin, forms.Form):
         label=_("Options"),
         required=False,
         initial=dict,
-        help_text=_("Limits that all workers keep: requests_per_minute, tokens_per_minute, concurrency."),
+        help_text=_(
+            "Limits that all workers keep: requests_per_minute, tokens_per_minute, concurrency. Also retries, "
+            "idle_seconds, breaker_failures, breaker_seconds, cache_seconds, prices, headers, body."
+        ),
     )
     is_default = forms.BooleanField(label=_("Default of the team"), required=False)
     is_enabled = forms.BooleanField(label=_("Enabled"), required=False, initial=True)
