@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 
-from apps.agents.models import Agent, AgentKind
+from apps.agents.models import Agent, AgentKind, Transport
 from apps.agents.standing import AgentState, silent_since, state_of
 from orchestra.engine.capabilities import Capability, names_of, read_all, shortfalls
 from orchestra.engine.selection import BALANCED, Candidate, Choice, choose
@@ -18,6 +18,8 @@ CONSIDERED = 100
 """Free agents that one choice looks at: more would not choose better."""
 EXPLAINED = 50
 """Agents that an explanation goes through."""
+CONNECTED = (Transport.WEBSOCKET, Transport.GRPC)
+"""How an agent can be given something; signs of life over HTTP alone bring it nothing."""
 FREE = frozenset({AgentState.ONLINE, AgentState.DEGRADED})
 
 
@@ -92,6 +94,7 @@ def _free(team_id: UUID | str, kinds: Sequence[str]) -> QuerySet[Agent]:
     agents = Agent.objects.filter(team_id=team_id, is_enabled=True, kind__in=list(kinds))
     is_there = Q(
         presence__seen_at__gte=silent_since(),
+        presence__transport__in=CONNECTED,
         presence__is_draining=False,
         presence__running__lt=F("presence__slots"),
     )

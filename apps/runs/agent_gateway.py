@@ -41,6 +41,7 @@ class Gateway:
         self._working: asyncio.Task[None] | None = None
         self._stop_listening: Any = None
         self._is_announced = False
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def enter(self, agent: Agent, transport: str) -> AgentSession:
         """Let an agent in; an older connection of the same agent ends."""
@@ -61,10 +62,18 @@ class Gateway:
         """Note that a connection has ended; what the agent holds stays its own until the leases run out."""
         if self.sessions.get(session.agent.pk) is session:
             del self.sessions[session.agent.pk]
+            self._leaving.add(leaving := self._loop.create_task(self._note_gone(session)))
+            leaving.add_done_callback(self._leaving.discard)
         if not self.sessions and self._working is not None:
             self._working.cancel()
             self._working = None
             self._stop_listening()
+
+    async def _note_gone(self, session: AgentSession) -> None:
+        try:
+            await session.note_gone()
+        except DatabaseError as error:
+            log.warning("agent_leaves_unseen", error=type(error).__name__)  # its silence will say so
 
     def look(self, team_id: UUID) -> None:
         """See soon whether there is something for a team's agents."""

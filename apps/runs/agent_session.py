@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
-from apps.agents.actions import note_sign_of_life
+from apps.agents.actions import note_gone, note_sign_of_life
 from apps.agents.models import Agent
 from apps.runs.actions import assignments
 from apps.runs.assignments import Assignment
@@ -38,6 +39,7 @@ class AgentSession:
         self.transport = transport
         self.outbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self.closed_because = ""
+        self._seen_at: datetime | None = None
         self._texts = texts
         self._known: dict[UUID, Assignment] = {}
         """What was sent over this connection, or named by the agent as held: where texts belong."""
@@ -128,8 +130,13 @@ class AgentSession:
         )
         if not same.exists():
             return False
-        note_sign_of_life(agent=self.agent, transport=self.transport, report=message)
+        self._seen_at = note_sign_of_life(agent=self.agent, transport=self.transport, report=message)
         return True
+
+    async def note_gone(self) -> None:
+        """Let the agent be offline at once, unless it has connected anew since."""
+        if self._seen_at is not None:
+            await in_database(note_gone, agent=self.agent, last_seen_at=self._seen_at)
 
     async def _progress(self, message: Message) -> None:
         share, note = message.get("share"), message.get("note")

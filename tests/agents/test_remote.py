@@ -28,7 +28,9 @@ def register(token: AgentToken) -> Any:
 
     def make(name: str, *capabilities: str, slots: int = 2, **standing: Any) -> Agent:
         made = actions.register_agent(token=token, name=name, capabilities=list(capabilities), slots=slots)
-        Presence.objects.filter(agent=made.agent).update(**{"seen_at": timezone.now(), **standing})
+        Presence.objects.filter(agent=made.agent).update(
+            **{"seen_at": timezone.now(), "transport": "websocket", **standing}
+        )
         return Agent.objects.select_related("presence").get(pk=made.agent.pk)
 
     return make
@@ -126,6 +128,7 @@ def test_a_sign_of_life_keeps_what_makes_sense_of_it(register: Any) -> None:
 def test_the_free_one_that_can_is_chosen_and_the_others_say_why_not(register: Any, team: Team) -> None:
     register("Busy", "translate;languages=de", running=2)
     register("Gone", "translate;languages=de", seen_at=None)
+    register("Silent", "translate;languages=de", transport="http")
     register("French", "translate;languages=fr")
     register("Shaky", "translate;languages=de", success=0.1)
     register("Good", "translate;languages=de|fr")

@@ -41,9 +41,11 @@ pytestmark = pytest.mark.timeout(400)
 class Api:
     """The API of a running installation, as a program outside uses it."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, grpc: str) -> None:
         self.url = url
         self.key = key
+        self.grpc = grpc
+        """Where remote agents may connect over gRPC."""
 
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
         request = urllib.request.Request(
@@ -59,11 +61,13 @@ class Api:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """Start the product on its embedded default, and return its API as one of its people may use it."""
-    with socket.socket() as listener:
+    with socket.socket() as listener, socket.socket() as other:
         listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+        other.bind(("127.0.0.1", 0))
+        port, grpc_port = listener.getsockname()[1], other.getsockname()[1]
     var = tmp_path_factory.mktemp("agents")
-    up = Installation(var, ["manage.py", "up", "--port", str(port)], **EMBEDDED)
+    settings = {**EMBEDDED, "ORCHESTRA_GRPC_PORT": str(grpc_port)}
+    up = Installation(var, ["manage.py", "up", "--port", str(port)], **settings)
     try:
         up.wait_until_ready()
         environment = {**os.environ, **EMBEDDED, "ORCHESTRA_VAR": str(var)}
@@ -77,7 +81,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
                 check=False,
             )
             assert made.returncode == 0, made.stderr
-        yield Api(f"http://127.0.0.1:{port}", made.stdout.strip())
+        yield Api(f"http://127.0.0.1:{port}", made.stdout.strip(), f"127.0.0.1:{grpc_port}")
     finally:
         up.destroy()
 
@@ -134,7 +138,7 @@ def test_an_agent_is_killed_in_mid_task_and_another_finishes_once(
         lambda: (node()["assignments"] or [{}])[0].get("progress"), lambda: str(node()), PATIENCE_SECONDS
     )
     at_work = node()
-    second = start_agent("Second", *PYTHON)
+    second = start_agent("Second", *PYTHON, more=("--grpc", api.grpc))
     wait_until(lambda: states(api).get("Second") == "online", lambda: str(states(api)), PATIENCE_SECONDS)
     first.send_signal(signal.SIGKILL)
     wait_until(

@@ -114,12 +114,13 @@ def register_agent(
 
 def note_sign_of_life(
     *, agent: Agent, transport: str | None = None, report: Mapping[str, Any] | None = None
-) -> None:
-    """Write down that a remote agent is there, and what it reports: `{slots, draining, trouble, resources}`.
+) -> datetime:
+    """Write down that a remote agent is there; return at what time.
 
-    What it does not report stays; what makes no sense is left out.
+    It reports `{slots, draining, trouble, resources}`: what it does not report stays; what makes no sense is left out.
     """
-    changes: dict[str, Any] = {"seen_at": timezone.now()}
+    now = timezone.now()
+    changes: dict[str, Any] = {"seen_at": now}
     given = report or {}
     if transport is not None:
         changes["transport"] = transport
@@ -133,6 +134,15 @@ def note_sign_of_life(
     if isinstance(given.get("resources"), Mapping):
         changes["resources"] = _figures(given["resources"])
     Presence.objects.filter(agent=agent).update(**changes)
+    return now
+
+
+def note_gone(*, agent: Agent, last_seen_at: datetime) -> None:
+    """Write down that a connection has ended over which an agent was last seen at that time: it is offline.
+
+    What it holds stays its own until its leases run out; one that has been seen since then stays there.
+    """
+    Presence.objects.filter(agent=agent, seen_at=last_seen_at).update(seen_at=None)
 
 
 @transaction.atomic

@@ -187,7 +187,7 @@ def _beat(agent: Agent, beat: Any) -> AgentState:
         report["slots"] = beat.slots
     fresh: Agent = Agent.objects.select_related("presence").get(pk=agent.pk)
     if fresh.is_enabled:
-        note_sign_of_life(agent=agent, transport=Transport.GRPC, report=report)
+        note_sign_of_life(agent=agent, report=report)
         fresh.presence.refresh_from_db()
     return state_of(fresh)
 
