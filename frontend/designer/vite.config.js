@@ -29,6 +29,18 @@ function thirdParty() {
   }
 }
 
+/** The product's own modules are loaded from where they are, so that a change of theirs needs no build of this. */
+function besideTheProduct() {
+  return {
+    name: 'beside-the-product',
+    enforce: 'pre',
+    resolveId: (id) => {
+      const found = id.match(/\/static\/js\/(\w+\.js)$/)
+      return found ? { id: `../js/${found[1]}`, external: true } : null
+    },
+  }
+}
+
 /** A style in the markup is what the content policy forbids; the style sheet says the same. */
 function withoutInlineStyle() {
   return {
@@ -52,6 +64,7 @@ export default defineConfig({
       // What the page brings never changes while it stands; reading it once is meant.
       onwarn: (warning, handler) => warning.code === 'state_referenced_locally' || handler(warning),
     }),
+    besideTheProduct(),
     withoutInlineStyle(),
     thirdParty(),
   ],
