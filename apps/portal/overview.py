@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Membership, Role, Team, User
 from apps.agents.models import Agent, Connection
+from apps.chat.models import Conversation
 from apps.runs.actions.family import own
 from apps.runs.models import Run, Worker
 from apps.usage.models import Scope
@@ -25,6 +26,7 @@ from orchestra.engine.status import RunStatus
 DAYS = 7
 RECENT_RUNS = 8
 MOST_BUDGETS = 3
+RECENT_CONVERSATIONS = 4
 RECENT_WORKFLOWS = 6
 SILENT_AFTER = timedelta(minutes=1)
 
@@ -56,6 +58,12 @@ class FirstThing:
     label: str | Promise
     url_name: str
     is_done: bool
+
+
+def recent_conversations(user: User, team: Team) -> list[Conversation]:
+    """Return one's own conversations in a team, the last one first."""
+    mine = Conversation.objects.visible_to(user).filter(team=team)
+    return list(mine.select_related("agent", "workflow")[:RECENT_CONVERSATIONS])
 
 
 def recent_runs(user: User, team: Team) -> QuerySet[Run]:

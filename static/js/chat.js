@@ -8,6 +8,7 @@ const SOON = 700
 const page = document.querySelector('[data-chat]')
 const composer = page.querySelector('[data-chat-send]')
 const box = composer.querySelector('textarea')
+const files = composer.querySelector('input[type=file]')
 const refusal = page.querySelector('[data-chat-refusal]')
 const stop = page.querySelector('[data-chat-stop]')
 let stream = null
@@ -126,11 +127,14 @@ function refuse(words) {
 composer.addEventListener('submit', async (event) => {
   event.preventDefault()
   const text = box.value
-  if (!text.trim()) return
+  if (!text.trim() && !files.files.length) return
   refuse('')
+  const data = dataOf(composer, text)
   box.value = ''
   try {
-    show(await post(composer.action, dataOf(composer, text)))
+    show(await post(composer.action, data))
+    files.value = ''
+    countFiles()
     toEnd()
   } catch (error) {
     if (!box.value) box.value = text
@@ -138,6 +142,14 @@ composer.addEventListener('submit', async (event) => {
   }
   box.focus()
 })
+
+function countFiles() {
+  const count = composer.querySelector('[data-files-count]')
+  count.textContent = String(files.files.length)
+  count.hidden = !files.files.length
+}
+
+files.addEventListener('change', countFiles)
 
 function dataOf(form, text) {
   const data = new FormData(form)

@@ -14,7 +14,7 @@ from django.template import engines
 ROOT = Path(settings.BASE_DIR)
 FOLDER = ROOT / "templates"
 TEMPLATES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.html"))
-OWN = ("account", "agents", "allauth", "components", "connections", "parts", "portal")
+OWN = ("account", "agents", "allauth", "chat", "components", "connections", "mfa", "parts", "portal")
 FORBIDDEN = {
     "a style attribute": r"<[^>]*\sstyle=",
     "an inline handler": r"<[^>]*\son(click|load|submit|change|input|error|key\w+|mouse\w+)=",

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from apps.accounts.pages import person_of
 from apps.accounts.problems import words
 from apps.chat import actions
+from apps.chat.attachments import with_files
 from apps.chat.forms import ConversationForm
 from apps.chat.models import Conversation, Message
 from apps.chat.views.pages import find_conversation, log_part, show_page
@@ -28,7 +29,8 @@ def send(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = find_conversation(request, conversation_id)
     text = request.POST.get("text", "")
     try:
-        actions.send_message(conversation=conversation, text=text, by=person_of(request))
+        said = with_files(text, request.FILES.getlist("files"))
+        actions.send_message(conversation=conversation, text=said, by=person_of(request))
     except OrchestraError as error:
         if _wants_part(request):
             return _refused(error)

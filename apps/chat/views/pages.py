@@ -18,6 +18,7 @@ from apps.accounts.pages import person_of
 from apps.accounts.problems import add_problems
 from apps.accounts.teams import active_team
 from apps.chat import actions
+from apps.chat.attachments import SUFFIXES
 from apps.chat.forms import ConversationForm, NewConversationForm
 from apps.chat.models import Author, Conversation, Message, MessageStatus
 from apps.chat.serializers import ConversationSerializer, MessageSerializer
@@ -72,6 +73,7 @@ def show_page(
     context = {
         **log_context(conversation),
         "conversations": listed(request),
+        "accepted": ",".join(SUFFIXES),
         "refusal": refusal,
         "text": text,
         "form": ConversationForm(

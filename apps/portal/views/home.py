@@ -33,6 +33,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "things": things if is_left else [],
         "things_done": sum(thing.is_done for thing in things),
         "workflows": overview.recent_workflows(user, team),
+        "conversations": overview.recent_conversations(user, team),
         "ready": overview.readiness(user, team),
         "can_edit": user.can(Role.EDITOR, team.pk),
         "can_run": user.can(Role.OPERATOR, team.pk),
