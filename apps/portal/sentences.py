@@ -63,5 +63,22 @@ SENTENCES = frozenset(
         _("You are in no team yet; ask for an invitation or make a team."),
         _("You are in this team already."),
         _("Your role in this team does not allow this."),
+        _("Agents were lost again and again while they worked on this."),
+        _("An answer is being written; wait for its end, stop it, or let messages wait or interrupt."),
+        _(
+            "Nobody knows whether the call was carried out, and the tool is not one that may be called again at will."
+        ),
+        _("The budget is spent; a cheaper model takes over."),
+        _("The remote agent failed, but may do it another time."),
+        _("The remote agent says that it cannot do this."),
+        _("The tool may not be called."),
+        _("The tool server may not be called more often for now."),
+        _("There is no such tool."),
+        _("This account has a second factor: send a fresh code of the app, or a recovery code, as `totp`."),
+        _("This model is kept for when the budget is spent."),
+        _("Too many calls to this connection have failed; it is left alone for a moment."),
+        _("What is required of the agent makes no sense, or nobody is named by it."),
+        _("A person has refused the call."),
+        _("Another attempt has taken the node over."),
     }
 )

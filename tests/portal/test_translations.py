@@ -19,11 +19,12 @@ from django.conf import settings
 from django.utils import translation
 
 from apps.accounts.models import User
-from apps.agents.models import Agent
+from apps.agents.models import Agent, Dialect
 from apps.portal.sentences import SENTENCES
 from apps.workflows.forms import sample_cards
 from apps.workflows.sample_words import WORDS as SAMPLE_WORDS
 from orchestra.errors import OrchestraError
+from orchestra.llm.catalogue import known_models
 from tests.needs import need
 from tests.portal.markup import Page
 from tests.portal.places import GONE_PAGES, MORE_PAGES, OPEN_PAGES, PAGES
@@ -38,7 +39,10 @@ NOT_TRANSLATED = re.compile(
     r"|\bdue_at\b|\btrigger\b|\bbody\b|\bheaders\b|\bquery\b|\brun\.\w+|\bagent\b|\bbrief\b|\breview\b"
     # Names and words that are the same in both languages.
     r"|Orchestra|OpenAI|Anthropic|Celery|API|JSON|YAML|HTTP|URL|UTC|PNG|JPEG|WebP|MB|GB|Cookie|vLLM|Ollama|token"
-    r"|messages|ASCII|Ctrl|Tab|Escape|English|/v1|Webhook|cron"
+    r"|messages|ASCII|Ctrl|Tab|Esc(ape)?|Enter|Shift|English|/v1|Webhook|cron"
+    # Dialects, and how capabilities, fallbacks and members are written.
+    r"|Chat completions|\bresponses\b|Gemini|Google|Simulated model|\btranslate\b|languages=de|\bfr\b|summarise"
+    r"|\bspare\b|/?\bmodel\b|other-model|this-model|east\*2|\bwest\b|ORCHESTRA_\w+|MCP|OpenAPI"
     # What the people of the tests wrote.
     r"|Olga Owner|OO|\bada\b|Writers?|Writes|Main provider|gpt-x|cdef|writer?"
 )
@@ -149,7 +153,10 @@ def test_words_of_the_glossary_are_used() -> None:
 
 def _english(texts: list[str]) -> list[str]:
     """Return the texts in which words are left that are neither names nor the same in both languages."""
-    return [text for text in texts if re.search(r"[A-Za-z]{2,}", NOT_TRANSLATED.sub("", text))]
+    offered = [model for dialect in Dialect.values for model in known_models(dialect)]
+    models = {name for model in offered for name in (model.id, model.title)}
+    others = (text for text in texts if text not in models)
+    return [text for text in others if re.search(r"[A-Za-z]{2,}", NOT_TRANSLATED.sub("", text))]
 
 
 def _places(text: str) -> set[str]:

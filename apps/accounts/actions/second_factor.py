@@ -14,7 +14,7 @@ from orchestra.errors import OrchestraError
 
 
 class SecondFactorNeeded(OrchestraError):
-    """This account has a second factor: send a fresh code of the authenticator app, or a recovery code, as `totp`."""
+    """This account has a second factor: send a fresh code of the app, or a recovery code, as `totp`."""
 
     code = "second_factor_needed"
     status = 401
