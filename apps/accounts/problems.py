@@ -16,7 +16,7 @@ def words(error: OrchestraError) -> str:
 def add_problems(form: BaseForm, error: OrchestraError) -> None:
     """Put an error on a form: each problem at its field, what is left above the form."""
     for problem in error.problems:
-        name = problem.path.partition(".")[0]
-        form.add_error(name if name in form.fields else None, gettext(problem.message))
+        named = next((part for part in problem.path.split(".") if part in form.fields), None)
+        form.add_error(named, gettext(problem.message))
     if not error.problems:
         form.add_error(None, words(error))

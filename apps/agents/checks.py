@@ -40,8 +40,11 @@ NUMBERS: Mapping[str, tuple[float, float]] = {
     "tps": (0, 100_000),
     "max_steps": (1, 50),
     "max_cost": (0, 1_000_000),
+    "timeout": (1, 86_400),
 }
-AGENT_OPTIONS = frozenset({"temperature", "max_tokens", "tools", "max_steps", "max_cost", "schema"})
+AGENT_OPTIONS = frozenset(
+    {"temperature", "max_tokens", "tools", "approve", "max_steps", "max_cost", "timeout", "schema"}
+)
 LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrency")
 BALANCE = ("strategy", "members", "weight")
 PATIENCE = ("cache_seconds", "retries", "breaker_failures", "breaker_seconds")
@@ -169,7 +172,7 @@ def _one_option(key: str, value: Any, known: frozenset[str]) -> list[Problem]:
         if not is_number or not low <= value <= high:
             message = _("A number from %(low)s to %(high)s.") % {"low": low, "high": high}
             return [Problem(path, "invalid", message)]
-    if key == "tools" and not _is_tools(value):
+    if key in ("tools", "approve") and not _is_tools(value):
         return [Problem(path, "invalid", _("A list of at most 64 names of tools."))]
     if key == "schema" and find_schema_problems(value, path):
         return find_schema_problems(value, path)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Team
 from apps.agents.models import Agent, Connection, Dialect
+from apps.agents.offered import offered_tools
 from apps.agents.routes import read_fallbacks, read_members, write_fallbacks, write_members
 from orchestra.errors import InvalidInput
 from orchestra.llm.balance import ROUND_ROBIN
@@ -155,7 +156,7 @@ class KeyForm(forms.Form):
 
 
 class AgentForm(ProblemsMixin, forms.Form):
-    """An agent. Temperature and the token limit are options of its own."""
+    """An agent. Temperature, tools and limits are options of its own; an empty field leaves the option out."""
 
     name = forms.CharField(label=_("Name"), max_length=80)
     description = forms.CharField(
@@ -187,10 +188,50 @@ class AgentForm(ProblemsMixin, forms.Form):
         required=False,
         help_text=_("Separated by commas: “translate;languages=de|fr, summarise”."),
     )
+    tools = forms.MultipleChoiceField(
+        label=_("Tools"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("What it may call where a node names no tools: functions, the team's tools, MCP tools."),
+    )
+    approve = forms.MultipleChoiceField(
+        label=_("Ask before"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("A person has to allow each call of these, with its very arguments, in every workflow."),
+    )
+    max_steps = forms.IntegerField(
+        label=_("Steps at most"),
+        min_value=1,
+        max_value=50,
+        required=False,
+        help_text=_("One step is one answer of the model and the calls it asks for. Empty: 10."),
+    )
+    max_cost = forms.FloatField(
+        label=_("Cost at most"),
+        min_value=0,
+        max_value=1_000_000,
+        required=False,
+        help_text=_("For one task, in the installation's currency."),
+    )
+    timeout = forms.FloatField(
+        label=_("Time at most, in seconds"),
+        min_value=1,
+        max_value=86_400,
+        required=False,
+        help_text=_(
+            "Of one attempt, without the time in which a person decides. A node's own limit goes first."
+        ),
+    )
+    schema = forms.JSONField(
+        label=_("Schema of the answer"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),
+        help_text=_("A JSON Schema: the answer is then JSON that fits it. Empty: text."),
+    )
     is_enabled = forms.BooleanField(label=_("Enabled"), required=False, initial=True)
 
     def __init__(self, *args: Any, team: Team, agent: Agent | None = None, **kwargs: Any) -> None:
-        self.kept = {key: agent.options[key] for key in KEPT if key in agent.options} if agent else {}
         if agent is not None:
             initial = _initial(agent, AGENT_FIELDS) | dict(agent.options)
             initial["capabilities"] = ", ".join(agent.capabilities)
@@ -199,21 +240,23 @@ class AgentForm(ProblemsMixin, forms.Form):
         choices = self.fields["connection"]
         assert isinstance(choices, forms.ModelChoiceField)  # noqa: S101 - tells the type checker what stands above
         choices.queryset = Connection.objects.filter(team=team)
+        names = offered_tools(team.pk)
+        for field in TOOL_FIELDS:
+            kept = agent.options.get(field, []) if agent is not None else []
+            gone = [(name, _("%(tool)s (gone)") % {"tool": name}) for name in kept if name not in names]
+            self.fields[field].choices = [*((name, name) for name in names), *gone]  # type: ignore[attr-defined]  # a MultipleChoiceField
 
     def arguments(self) -> dict[str, Any]:
         """Return keyword arguments for `create_agent` and `update_agent`."""
         found = dict(self.cleaned_data)
-        options = {key: found.pop(key) for key in ("temperature", "max_tokens")}
-        found["options"] = {
-            **self.kept,
-            **{key: value for key, value in options.items() if value is not None},
-        }
+        options = {key: found.pop(key) for key in OPTION_FIELDS}
+        found["options"] = {key: value for key, value in options.items() if value not in (None, [])}
         found["capabilities"] = [word.strip() for word in found["capabilities"].split(",") if word.strip()]
         return found
 
 
-KEPT = ("tools", "max_steps", "max_cost", "schema")
-"""Options of an agent that its page of tools and limits changes."""
+TOOL_FIELDS = ("tools", "approve")
+OPTION_FIELDS = ("temperature", "max_tokens", *TOOL_FIELDS, "max_steps", "max_cost", "timeout", "schema")
 CONNECTION_FIELDS = ("name", "dialect", "base_url", "default_model", "is_default", "is_enabled")
 AGENT_FIELDS = ("name", "description", "instructions", "connection", "model", "is_enabled")
 

@@ -49,6 +49,12 @@ def installed() -> Mapping[str, functions.Function]:
     return functions.registry()
 
 
+def names_of(team_id: UUID) -> list[str]:
+    """Return the names of what a team may call: functions of the installation, then its own usable tools."""
+    own = ToolRow.objects.filter(team_id=team_id).usable().order_by("name").values_list("name", flat=True)
+    return [*sorted(installed()), *own]
+
+
 def tool_of(function: functions.Function) -> Tool:
     """Return a function of the installation as a tool."""
     return Tool(

@@ -9,6 +9,7 @@ import pytest
 from apps.accounts.models import Team
 from apps.agents import actions
 from apps.agents.forms import AgentForm, ConnectionForm
+from apps.agents.models import Agent
 from orchestra.errors import InvalidInput
 from tests.agents.conftest import SECRET
 
@@ -83,3 +84,34 @@ def test_the_form_offers_only_the_teams_connections(team: Team, connect: Any) ->
 
     assert "Ours" in str(AgentForm(team=team))
     assert "Ours" not in str(AgentForm(team=others))
+
+
+def test_an_agents_tools_and_limits_are_kept_by_its_page(client: Any, team: Team, editor: Any) -> None:
+    client.force_login(editor)
+    data = {"name": "Counter", "tools": ["count_words", "fibo"], "approve": ["fibo"], "max_steps": "4",
+            "max_cost": "0.5", "timeout": "30", "schema": '{"type": "object"}', "is_enabled": "on"}  # fmt: skip
+    made = client.post("/agents/new/", data)
+    agent = Agent.objects.get(team=team)
+    actions.update_agent(
+        agent=agent, options={**agent.options, "tools": ["count_words", "was.there"]}, by=editor
+    )
+    shown = " ".join(client.get("/agents/counter/").content.decode().split())
+    wrong = {
+        **data,
+        "tools": ["no_such"],
+        "max_steps": "99",
+        "timeout": "0",
+        "schema": '{"type": "nonsense"}',
+    }
+    refused = client.post("/agents/counter/", wrong)
+    unfit = client.post("/agents/counter/", {**data, "schema": '{"type": "nonsense"}'})
+
+    assert made.status_code == 302
+    assert agent.options == {
+        "tools": ["count_words", "fibo"], "approve": ["fibo"], "max_steps": 4, "max_cost": 0.5,
+        "timeout": 30, "schema": {"type": "object"},
+    }  # fmt: skip
+    assert "was.there (gone)" in shown
+    assert shown.count('value="count_words"') == 2
+    assert set(refused.context["form"].errors) == {"tools", "max_steps", "timeout"}
+    assert (unfit.status_code, set(unfit.context["form"].errors)) == (422, {"schema"})

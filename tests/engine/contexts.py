@@ -92,6 +92,8 @@ class FakeContext:
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     budget: float | None = None
     placement: Placement | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the agent brings along."""
     is_safe: bool = True
     keys: list[str] = field(default_factory=list)
     journal: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -106,7 +108,8 @@ class FakeContext:
 
     async def models(self, settings: Mapping[str, Any]) -> Sequence[ModelTarget]:
         self.asked.append(settings)
-        return [ModelTarget(self.model, "m1", "main", system="You are brief.", prices=(1.0, 2.0))]
+        system, prices = "You are brief.", (1.0, 2.0)
+        return [ModelTarget(self.model, "m1", "main", system=system, options=self.options, prices=prices)]
 
     async def place_agent(self, settings: Mapping[str, Any]) -> Placement:
         return self.placement or Placement(str(settings.get("agent") or ""), is_remote=False)

@@ -328,3 +328,19 @@ async def test_a_tool_that_a_person_has_to_allow_lays_the_node_down() -> None:
     assert outcome.usage is not None
     assert outcome.usage.output_tokens == 5
     assert "t1.1" in given.journal
+
+
+async def test_an_agents_own_list_and_time_hold_where_the_node_says_nothing_of_them() -> None:
+    own = {"approve": ["fibo"], "timeout": 3}
+    asked = await attempt(
+        working(calls(("fibo", {"n": 7})), settings={"approve": ["count_words"]}, options=own)
+    )
+    hasty, patient = (
+        working(texts=["Done"], options={"timeout": seconds}, timeout=limit)
+        for seconds, limit in ((3, None), (3, 60))
+    )
+    for given in (hasty, patient):
+        await attempt(given)
+
+    assert isinstance(asked, Suspend)
+    assert [given.model.requests[0].timeout for given in (hasty, patient)] == [3, 60]

@@ -122,12 +122,12 @@ async def run(context: Context, settings: Settings) -> Outcome:
         return handover.hand_over(settings, placement, context.node.timeout)
     work = _Work(context, {**settings, "agent": placement.agent or None}, placement.choice)
     try:
-        async with asyncio.timeout(context.node.timeout):
-            return await work.until_done()
+        async with asyncio.timeout(context.node.timeout) as limit:
+            return await work.until_done(limit)
     except Asked as asked:
         return Suspend(WAITING_FOR, data=asked.question, usage=work.usage())
     except TimeoutError:
-        error: NodeFailure = TimeLimit(f"The agent did not finish within {context.node.timeout:g} s.")
+        error: NodeFailure = TimeLimit(f"The agent did not finish within {work.seconds:g} s.")
     except NodeFailure as failure:
         error = failure
     raise Spent(error, work.usage(), {"steps": _shortened(work.steps)})
@@ -140,6 +140,7 @@ class _Work:
         self.context = context
         self.choice = choice
         self.settings = settings
+        self.seconds = context.node.timeout
         self.tally = context.tally
         self.steps: list[dict[str, Any]] = []
         self.journal: Mapping[str, Mapping[str, Any]] = {}
@@ -148,11 +149,14 @@ class _Work:
         self._names: dict[str, str] = {}
         self._messages = _opening(settings)
 
-    async def until_done(self) -> Outcome:
+    async def until_done(self, limit: asyncio.Timeout) -> Outcome:
         self.journal = await self.context.recall()
         targets = await self.context.models(self.settings)
         tools = await self._tools(targets)
         self.settings = _with_own_limits(self.settings, targets[0].options)
+        if self.seconds is None and "timeout" in targets[0].options:
+            self.seconds = float(targets[0].options["timeout"])
+            limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
         most = self.settings.get("max_steps", STEPS)
         for number in range(1, most + 1):
             answer = await self._ask(number, targets, tools)
@@ -214,7 +218,7 @@ class _Work:
             temperature=self.settings.get("temperature"),
             max_tokens=self.settings.get("max_tokens"),
             schema=self.settings.get("schema"),
-            timeout=self.context.node.timeout,
+            timeout=self.seconds,
             idempotency_key=self.context.idempotency_key,
             attempt=self.context.attempt,
             tools=tools,
@@ -342,9 +346,11 @@ def _before(turns: Any) -> tuple[Message, ...]:
 
 
 def _with_own_limits(settings: Settings, options: Mapping[str, Any]) -> Settings:
-    """Return the settings with what the agent brings along where the node says nothing."""
+    """Return the settings with what the agent brings along where the node says nothing; both `approve` hold."""
     own = {name: options[name] for name in ("max_steps", "max_cost", "schema") if name in options}
-    return {**own, **{name: value for name, value in settings.items() if value is not None}}
+    asked = [*(options.get("approve") or ()), *(settings.get("approve") or ())]
+    said = {name: value for name, value in settings.items() if value is not None}
+    return {**own, **said, "approve": asked}
 
 
 def _told(tool: Tool) -> str:
