@@ -42,7 +42,7 @@ NOT_TRANSLATED = re.compile(
     r"|messages|ASCII|Ctrl|Tab|Esc(ape)?|Enter|Shift|English|/v1|Webhook|cron"
     # Dialects, and how capabilities, fallbacks and members are written.
     r"|Chat completions|\bresponses\b|Gemini|Google|Simulated model|\btranslate\b|languages=de|\bfr\b|summarise"
-    r"|\bspare\b|/?\bmodel\b|other-model|this-model|east\*2|\bwest\b|ORCHESTRA_\w+|MCP|OpenAPI"
+    r"|\bspare\b|/?\bmodel\b|other-model|this-model|east\*2|\bwest\b|ORCHESTRA_\w+|MCP|OpenAPI|\bretries\b|\w+_seconds|\w+_failures|\bprices\b"
     # What the people of the tests wrote.
     r"|Olga Owner|OO|\bada\b|Writers?|Writes|Main provider|gpt-x|cdef|writer?"
 )
