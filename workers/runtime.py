@@ -175,6 +175,7 @@ class Runtime:
         current: Claimed | None = claimed
         while current is not None:
             ended = await Stretch(self, current, queue, follows=follows).run()
+            pending.extend(ended.retries)
             applied = await self._try_again(ended) or ended.applied
             current = None
             for index, following in enumerate(applied.claimed):
@@ -185,6 +186,12 @@ class Runtime:
                     pending.append(self.loop.create_task(self._run_one(following, queue, False)))
         if pending:
             await asyncio.gather(*pending)
+
+    async def run_again(self, ended: Ended, queue: str) -> None:
+        """Run a node again that failed in the midst of a stretch, and what follows it, after a short back-off."""
+        applied = await self._try_again(ended)
+        if applied is not None:
+            await self._run_all(applied, queue, follows=False)
 
     async def _try_again(self, ended: Ended) -> Applied | None:
         """After a short back-off claim a node again that is to be attempted again; None when that is not so."""

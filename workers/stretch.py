@@ -41,6 +41,8 @@ class Ended:
     hold: Hold
     outcome: Outcome | None
     applied: Applied
+    retries: tuple[asyncio.Task[None], ...] = ()
+    """Of nodes that failed on the way: each waits for its back-off and goes on by itself."""
 
 
 class Stretch:
@@ -55,9 +57,14 @@ class Stretch:
         )
         self.waiting: deque[Claimed] = deque([claimed])
         self.unanswered: deque[tuple[Record, asyncio.Future[Applied]]] = deque()
+        self.retries: list[asyncio.Task[None]] = []
 
     async def run(self) -> Ended:
         """Run until nothing may be run ahead any more; everything is recorded then, or withdrawn."""
+        ended = await self._run()
+        return replace(ended, retries=tuple(self.retries))
+
+    async def _run(self) -> Ended:
         while True:
             current = self.waiting.popleft()
             started = timezone.now()
@@ -88,7 +95,7 @@ class Stretch:
                 return Ended(current, self.hold, outcome, Applied())
             if not self.waiting:
                 return await self._end(current, record)
-            if not await self._report(record):
+            if not await self._report(current, record):
                 return Ended(current, self.hold, outcome, Applied())
 
     def _may_go_ahead(self, node: PlanNode) -> bool:
@@ -113,14 +120,24 @@ class Stretch:
             failures=(),
         )
 
-    async def _report(self, record: Record) -> bool:
+    async def _report(self, current: Claimed, record: Record) -> bool:
         """Have a record committed without waiting for it; False when an earlier one was refused."""
-        self.unanswered.append((record, asyncio.wrap_future(self.runtime.recorder.submit(record))))
+        answer = asyncio.wrap_future(self.runtime.recorder.submit(record))
+        self.unanswered.append((record, answer))
+        if isinstance(record.outcome, Failed) and record.outcome.retry_after is not None:
+            self.retries.append(self.runtime.loop.create_task(self._retry(current, record.outcome, answer)))
         while self.unanswered and (self.unanswered[0][1].done() or len(self.unanswered) > MOST_UNANSWERED):
             if not (await self._answer(*self.unanswered.popleft())).is_accepted:
                 await self._await_all()
                 return False
         return True
+
+    async def _retry(self, current: Claimed, outcome: Failed, answer: asyncio.Future[Applied]) -> None:
+        """Go on with a node that failed while others waited, after its back-off."""
+        await asyncio.wait([answer])  # whoever holds the record deals with its error
+        if answer.cancelled() or answer.exception() is not None:
+            return
+        await self.runtime.run_again(Ended(current, self.hold, outcome, answer.result()), self.queue)
 
     def _is_last(self, current: Claimed, outcome: Outcome) -> bool:
         """Say whether nothing of the run can follow here: then the task need not wait for the last commit."""

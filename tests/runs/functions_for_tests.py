@@ -33,6 +33,12 @@ def flaky(key: str, failures: int) -> int:
     return calls[key]
 
 
+@function("test_pure_flaky", pure=True)
+def pure_flaky(key: str, failures: int) -> int:
+    """Fail like `test_flaky`, as a function that may be repeated at will."""
+    return flaky(key, failures)
+
+
 @function("test_broken")
 def broken(key: str = "broken") -> None:
     """Fail for good."""

@@ -15,6 +15,7 @@ from apps.runs.models import NodeRun, Run
 from orchestra.engine.outcome import Done
 from tests.running import nodes_of, wait_for_end
 from tests.runs import functions_for_tests
+from workers.pace import Pace
 
 NOOP = {"kind": "function", "settings": {"name": "noop"}}
 DIAMOND = {
@@ -151,3 +152,29 @@ def test_node_times_tell_when_it_ran_not_when_it_was_recorded(
     for index in range(1, 10):
         before, after = found[f"n{index - 1}"], found[f"n{index}"]
         assert before.started_at <= before.finished_at <= after.started_at <= after.finished_at
+        assert after.queued_at <= after.started_at
+
+
+def test_a_node_that_fails_while_others_wait_is_tried_again_by_its_worker(
+    worker: Any,
+    publish_workflow: Any,
+    editor: Any,
+    functions_fresh: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Pace, "is_quick", lambda *_args: True)
+    retry = {"max": 3, "base": 0.01}
+    flaky = {
+        "kind": "function",
+        "needs": ["a"],
+        "retry": retry,
+        "settings": {"name": "test_pure_flaky", "arguments": {"key": "b", "failures": 2}},
+    }
+    definition = {**DIAMOND, "nodes": {**DIAMOND["nodes"], "b": flaky}}
+    run = wait_for_end(start_run(workflow=publish_workflow(definition), input={}, by=editor))
+
+    assert run.status == "succeeded", run.error
+    found = nodes_of(run)
+    assert (found["b"].attempt, found["b"].output) == (3, 3)
+    assert [found[name].attempt for name in "acd"] == [1, 1, 1]
+    assert {one["worker"] for one in found["b"].attempts} == {found["a"].attempts[0]["worker"]}

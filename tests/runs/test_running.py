@@ -87,6 +87,7 @@ def test_a_map_keeps_the_moment_of_its_first_start(worker: Any, publish_workflow
     first = run.events.filter(type="node.started", node="each").earliest("seq")
     assert nodes_of(run)["each"].started_at == first.at
     assert nodes_of(run)["each"].started_at <= nodes_of(run)["each[0].square"].started_at
+    assert all(node.queued_at <= node.started_at for node in nodes_of(run).values())
 
 
 def chain_with(settings: str, more: str = "") -> str:

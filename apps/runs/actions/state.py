@@ -78,6 +78,7 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
         row.due_at = None
         if row.items_total is None or row.started_at is None:
             row.started_at = self.log.now
+        _keep_order(row)
         row.finished_at = None
         self.event(EventType.NODE_STARTED, row.path, attempt=row.attempt, kind=row.kind)
         return self.touch(row)
@@ -108,6 +109,7 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
         if self.facts.plan.has_effects and self.facts.plan.at(row.scope).nodes[row.node].effect:
             note_outcome(self.row.id, row.path, outcome, self.log.now)
         row.started_at = operation.started_at or row.started_at
+        _keep_order(row)
         self.ended_at = operation.ended_at or self.log.now
         if operation.input is not None:
             row.input = operation.input
@@ -272,6 +274,12 @@ class RunState(ItemScopes, WaitingNodes, StoppedAttempts):
             row.status = NodeStatus.QUEUED
             row.queued_at = self.log.now
             self.ready.append(self.touch(row))
+
+
+def _keep_order(row: NodeRow) -> None:
+    """Let no node run seem queued after it began: maps are queued again, what ran ahead is recorded late."""
+    if row.queued_at is not None and row.started_at is not None:
+        row.queued_at = min(row.queued_at, row.started_at)
 
 
 def _text(at: Any) -> str | None:
