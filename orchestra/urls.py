@@ -32,6 +32,7 @@ urlpatterns = [
     path("", include("apps.agents.urls")),
     path("workflows/", include((workflows.urlpatterns + runs.start_urls, "workflows"))),
     path("agents/", include((runs.agent_urls, "working"))),
+    path("agents/", include((chat.agent_urls, "bench"))),
     path("inbox/", include((runs.inbox_urls, "inbox"))),
     path("runs/", include((runs.urlpatterns, "runs"))),
     path("tools/", include((tools.urlpatterns, "tools"))),

@@ -155,6 +155,13 @@ class KeyForm(forms.Form):
     )
 
 
+class SchemaField(forms.JSONField):
+    """JSON that may be left out: nothing is shown as nothing, not as `null`."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 class AgentForm(ProblemsMixin, forms.Form):
     """An agent. Temperature, tools and limits are options of its own; an empty field leaves the option out."""
 
@@ -223,7 +230,7 @@ class AgentForm(ProblemsMixin, forms.Form):
             "Of one attempt, without the time in which a person decides. A node's own limit goes first."
         ),
     )
-    schema = forms.JSONField(
+    schema = SchemaField(
         label=_("Schema of the answer"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),

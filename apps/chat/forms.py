@@ -53,3 +53,11 @@ class ConversationForm(forms.Form):
     when_busy = forms.ChoiceField(
         label=_("A message during an answer"), choices=WhenBusy.choices, widget=forms.RadioSelect
     )
+
+
+class TrialForm(forms.Form):
+    """What an agent is asked on its test bench."""
+
+    text = forms.CharField(
+        label=_("Message"), max_length=LONGEST_TEXT, widget=forms.Textarea(attrs={"rows": 4})
+    )

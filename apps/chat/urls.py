@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.chat.views import acting, pages
+from apps.chat.views import acting, pages, trying
 
 urlpatterns = [
     path("", pages.listing, name="list"),
@@ -21,3 +21,4 @@ urlpatterns = [
     path("<uuid:conversation_id>/<uuid:message_id>/regenerate/", acting.regenerate, name="regenerate"),
     path("<uuid:conversation_id>/<uuid:message_id>/edit/", acting.edit, name="edit"),
 ]
+agent_urls = [path("<slug:slug>/try/", trying.bench, name="agent")]

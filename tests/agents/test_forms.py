@@ -104,6 +104,7 @@ def test_an_agents_tools_and_limits_are_kept_by_its_page(client: Any, team: Team
         "schema": '{"type": "nonsense"}',
     }
     refused = client.post("/agents/counter/", wrong)
+    bare = actions.create_agent(team=team, name="Bare", by=editor)
     unfit = client.post("/agents/counter/", {**data, "schema": '{"type": "nonsense"}'})
 
     assert made.status_code == 302
@@ -113,5 +114,7 @@ def test_an_agents_tools_and_limits_are_kept_by_its_page(client: Any, team: Team
     }  # fmt: skip
     assert "was.there (gone)" in shown
     assert shown.count('value="count_words"') == 2
+    assert 'action="/agents/counter/try/"' in shown
+    assert "null" not in str(AgentForm(team=team, agent=bare)["schema"])
     assert set(refused.context["form"].errors) == {"tools", "max_steps", "timeout"}
     assert (unfit.status_code, set(unfit.context["form"].errors)) == (422, {"schema"})

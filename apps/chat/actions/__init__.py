@@ -9,6 +9,7 @@ from apps.chat.actions.conversations import (
     unshare_conversation,
 )
 from apps.chat.actions.messages import edit_message, regenerate_answer, send_message, stop_answer
+from apps.chat.actions.trying import try_agent
 
 __all__ = [
     "change_conversation",
@@ -21,5 +22,6 @@ __all__ = [
     "share_conversation",
     "start_conversation",
     "stop_answer",
+    "try_agent",
     "unshare_conversation",
 ]

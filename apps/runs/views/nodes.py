@@ -17,6 +17,7 @@ from apps.runs.board import template_path
 from apps.runs.handed_over import assignments_of, choice_of
 from apps.runs.models import NodeRun, Run
 from apps.runs.result import as_json, blocks, raw_blocks, render_markdown
+from apps.runs.steps import steps_of
 from apps.runs.told import tell_calls, why_of
 from apps.runs.undone import undoing_of
 from apps.runs.views.page import find_run
@@ -58,7 +59,7 @@ def _one(request: HttpRequest, run: Run, path: str, drawn: Mapping[str, DrawnNod
         "trail": _trail(path, drawn),
         "text": _text_of(row.output),
         "blocks": [] if _text_of(row.output) else blocks(row.output),
-        "steps": _steps_of(row),
+        "steps": steps_of(row),
         "attempts": [(one, tell_calls(one.get("calls") or ())) for one in row.attempts],
         "is_explained": any(why_of(one) for one in row.attempts),
         "output": output if row.output is not None else "",
@@ -158,15 +159,6 @@ def _text_of(output: Any) -> Any:
     """Return the text that a model wrote, as HTML; None for outputs of another shape."""
     text = output.get("text") if isinstance(output, Mapping) else None
     return render_markdown(text[:40_000]) if isinstance(text, str) else None
-
-
-def _steps_of(row: NodeRun) -> list[Any]:
-    """Return what an agent did, also when it failed."""
-    if row.kind != "agent":
-        return []
-    found = row.output if isinstance(row.output, Mapping) and "steps" in row.output else row.error
-    steps = found.get("steps") if isinstance(found, Mapping) else None
-    return [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
 
 
 def _seconds(row: NodeRun) -> float | None:
