@@ -15,6 +15,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Team, Theme
 from apps.accounts.teams import team_of
+from apps.runs.live.asking import TOPICS_LIMIT
+from apps.runs.live.wire import approvals_topic
 from apps.runs.models import Approval
 
 
@@ -111,6 +113,15 @@ class Frame:
         if self.person is None:
             return 0
         return int(Approval.objects.for_decider(self.person).open().exclude(votes__by=self.person).count())
+
+    @cached_property
+    def inbox_stream(self) -> str:
+        """The address of the stream that tells what any of this person's teams is asked; "" without a team."""
+        if self.team is None or self.person is None:
+            return ""
+        others = sorted(team for team in self.person.roles if team != self.team.pk)
+        topics = [approvals_topic(team) for team in [self.team.pk, *others][:TOPICS_LIMIT]]
+        return f"/api/v1/events/stream?topics={','.join(topics)}"
 
     @cached_property
     def shortcuts(self) -> list[dict[str, Any]]:

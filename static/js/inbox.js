@@ -1,6 +1,7 @@
 // The count in the navigation and the inbox's cards change by themselves.
 //
 // One tab of the browser follows the stream and tells the others, so that open tabs do not use up its connections.
+// What came between drawing the cards and the stream was told to nobody, so the cards are read again once it is open.
 import { refreshClock } from './clock.js'
 import { follow } from './live.js'
 
@@ -8,6 +9,7 @@ const place = document.querySelector('[data-inbox-stream]')
 const channel = place && new BroadcastChannel('orchestra-inbox')
 let reading = null
 let isBehind = false
+let isOpen = false
 
 async function refresh() {
   isBehind = true
@@ -36,8 +38,14 @@ function take(page) {
 }
 
 function isHeld(list) {
-  if (list.querySelector('[data-swipe-pending]')) return true
-  return [...list.querySelectorAll('input, textarea')].some((field) => field.value !== field.defaultValue)
+  if (list.querySelector('[data-swipe-pending], .field-errors, .alert')) return true
+  return [...list.querySelectorAll('input, textarea, select')].some(isChanged)
+}
+
+function isChanged(field) {
+  if (!field.options) return field.value !== field.defaultValue || field.checked !== field.defaultChecked
+  const first = [...field.options].findIndex((option) => option.defaultSelected)
+  return field.selectedIndex !== Math.max(field.multiple ? -1 : 0, first)
 }
 
 function lead() {
@@ -45,12 +53,25 @@ function lead() {
     channel.postMessage('changed')
     refresh()
   }
-  follow({ url: place.dataset.inboxStream, isBackground: true, onEvent: tell, onBack: tell })
+  const opened = () => {
+    isOpen = true
+    channel.postMessage('open')
+    hear({ data: 'open' })
+  }
+  follow({ url: place.dataset.inboxStream, isBackground: true, onEvent: tell, onOpen: opened, onBack: tell })
   return new Promise(() => {})
 }
 
+/** Hear another tab: a new one asks whether the stream is open already, the one that follows it tells. */
+function hear({ data }) {
+  if (data === 'changed') refresh()
+  if (data === 'open' && document.querySelector('[data-inbox-list]')) refresh()
+  if (data === 'new' && isOpen) channel.postMessage('open')
+}
+
 if (place) {
-  channel.onmessage = refresh
+  channel.onmessage = hear
+  channel.postMessage('new')
   if (navigator.locks) navigator.locks.request('orchestra-inbox', lead)
   else lead()
 }

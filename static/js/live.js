@@ -21,13 +21,14 @@ const HIDDEN_MAX = 20000
  * after    `seq` of the last event that the page already shows, or null for streams without a cursor
  * onEvent  called with each envelope `{seq, type, run, node, at, data}`
  * onReset  called when too much was missed: the page has to read its state again and return the new cursor
+ * onOpen   called each time the stream is open
  * onBack   called when a stream without a cursor is open again after a gap
  * onEnd    called once, when the stream has told everything
  * isBackground  whether it shows no state and stays connected while nobody looks
  *
  * Returns `{close}`.
  */
-export function follow({ url, after = null, onEvent, onReset, onBack, onEnd, isBackground = false }) {
+export function follow({ url, after = null, onEvent, onReset, onOpen, onBack, onEnd, isBackground = false }) {
   let source = null
   let cursor = after
   let failures = 0
@@ -60,6 +61,7 @@ export function follow({ url, after = null, onEvent, onReset, onBack, onEnd, isB
   function opened() {
     failures = 0
     say('live')
+    onOpen?.()
     if (wasOpen && cursor === null) onBack?.()
     wasOpen = true
   }

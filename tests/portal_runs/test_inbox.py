@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.accounts.models import Role, Team, User
+from apps.accounts.models import Membership, Role, Team, User
 from apps.runs.actions import start_run
 from apps.runs.models import Approval, NodeRun, Run
 
@@ -51,6 +51,21 @@ def test_the_inbox_shows_what_is_asked_and_the_navigation_counts_it(
     assert "<strong>good</strong>" in html
     assert "Why so" in html
     assert re.search(r"data-inbox-count\s*>1<", html)
+
+
+def test_the_page_follows_what_all_teams_of_the_person_are_asked(
+    client: Client, editor: User, team: Team
+) -> None:
+    other = Team.objects.create(name="Readers", slug="readers")
+    Team.objects.create(name="Strangers", slug="strangers")
+    Membership.objects.create(user=editor, team=other, role=Role.OPERATOR)
+    client.force_login(editor)
+
+    html = client.get("/inbox/").content.decode()
+
+    stream = re.search(r'data-inbox-stream="/api/v1/events/stream\?topics=([^"]*)"', html)
+    assert stream is not None
+    assert set(stream[1].split(",")) == {f"approvals:{one.pk}" for one in (team, other)}
 
 
 def test_approving_sends_the_form(client: Client, editor: User, approval: Approval) -> None:
