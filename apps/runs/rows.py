@@ -156,14 +156,18 @@ def lock_runs(ids: Iterable[str]) -> dict[str, RunRow]:
 
 
 def lock_and_read(
-    ids: Iterable[str], pairs: Iterable[tuple[str, str]]
-) -> tuple[dict[str, RunRow], list[NodeRow]]:
-    """Lock runs as `lock_runs` does and return node runs of theirs by (run id, path): one wait for both."""
+    ids: Iterable[str], pairs: Iterable[tuple[str, str]], *, also: sql.Query | None = None
+) -> tuple[dict[str, RunRow], list[NodeRow], list[tuple[Any, ...]]]:
+    """Lock runs as `lock_runs` does and return node runs of theirs by (run id, path), and the rows of `also`.
+
+    One wait for all, where the database allows that.
+    """
     keys, wanted = sorted(set(ids)), list(pairs)
     if not keys or not wanted:
-        return lock_runs(keys), []
-    runs, nodes = sql.fetch_both((*_lock(keys), RUN_READERS), (*_at(_NODE_LIST, wanted), NODE_READERS))
-    return _runs(runs), [NodeRow(*row) for row in nodes]
+        return lock_runs(keys), [], sql.fetch(*also) if also is not None else []
+    queries = [(*_lock(keys), RUN_READERS), (*_at(_NODE_LIST, wanted), NODE_READERS)]
+    runs, nodes, *others = sql.fetch_all(*queries, *([also] if also is not None else []))
+    return _runs(runs), [NodeRow(*row) for row in nodes], others[0] if others else []
 
 
 def _lock(keys: Sequence[str]) -> tuple[str, list[Any]]:

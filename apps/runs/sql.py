@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -105,16 +105,18 @@ def increment(table: str, column: str, id_: UUID) -> int:
     return int(fetch(text, [key(str(id_))], {})[0][0])
 
 
-def fetch_both(first: Query, second: Query) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Return the rows of two queries, made in this order; inside a session on PostgreSQL for one wait."""
-    current = getattr(_open, "cursor", None)
-    if current is None or not is_postgresql():
-        return fetch(*first), fetch(*second)
+def fetch_all(*queries: Query) -> list[list[tuple[Any, ...]]]:
+    """Return the rows of each query, made in this order; inside a session on PostgreSQL for one wait."""
+    if getattr(_open, "cursor", None) is None or not is_postgresql():
+        return [fetch(*query) for query in queries]
     flush()
-    with psycopg.Cursor(connection.connection) as other:
-        current.execute(first[0], first[1])
-        other.execute(second[0], second[1])
-        return _read(current.fetchall(), first[2]), _read(other.fetchall(), second[2])
+    with ExitStack() as stack:
+        sent = []
+        for text, values, readers in queries:
+            cursor = stack.enter_context(psycopg.Cursor(connection.connection))
+            cursor.execute(text, values)
+            sent.append((cursor, readers))
+        return [_read(cursor.fetchall(), readers) for cursor, readers in sent]
 
 
 def _read(rows: Sequence[tuple[Any, ...]], readers: Readers) -> list[tuple[Any, ...]]:

@@ -32,7 +32,7 @@ from apps.runs.actions.places import give_up_places
 from apps.runs.actions.reading import read_claims
 from apps.runs.actions.state import RunState
 from apps.runs.events import EventLog
-from apps.runs.rows import NodeRow
+from apps.runs.rows import NodeRow, RunRow
 from orchestra.engine.status import EventType, NodeStatus, RunStatus
 
 INLINE_AT_ONCE = 32
@@ -53,8 +53,7 @@ def commit(
     """
     log = EventLog(now=timezone.now())
     with sql.session():
-        facts = book.of(operation.run for operation in operations)
-        locked, found = rows.lock_and_read(facts, _concerned(operations, facts))
+        facts, locked, found = _read(operations, book)
         if doubt is not None and doubt.was_committed():
             return list(doubt.answers)
         states = {run: RunState(row, facts[run], log, worker) for run, row in locked.items()}
@@ -100,6 +99,24 @@ class _Draft:
 
 
 _NOTHING = _Draft()
+
+
+def _read(
+    operations: Sequence[Operation], book: FactBook
+) -> tuple[dict[str, Facts], dict[str, RunRow], list[NodeRow]]:
+    """Lock the operations' runs; return their facts, their rows and the node runs concerned.
+
+    A claim is told what a run is together with its rows: it comes first of all, and somebody waits for it.
+    """
+    ids = {operation.run for operation in operations}
+    unknown = book.missing(ids)
+    if unknown is None or not all(isinstance(operation, Claim) for operation in operations):
+        facts = book.of(ids)
+        return facts, *rows.lock_and_read(facts, _concerned(operations, facts))[:2]
+    wanted = sorted({(op.run, op.path) for op in operations if isinstance(op, Claim)})
+    locked, found, told = rows.lock_and_read(ids, wanted, also=unknown)
+    book.learn(told)
+    return book.of(locked), locked, found
 
 
 def _concerned(operations: Sequence[Operation], facts: Mapping[str, Facts]) -> list[tuple[str, str]]:

@@ -41,12 +41,8 @@ class FactBook:
     def of(self, runs: Iterable[str]) -> dict[str, Facts]:
         """Return the facts of runs by id; a run that does not exist is left out."""
         wanted = set(runs)
-        missing = sorted(wanted - self._facts.keys())
-        if missing:
-            where, values = sql.any_of("run.id", missing)
-            text = f"SELECT {_COLUMNS} FROM {_FROM} WHERE {where}"  # noqa: S608  (constants only)
-            for row in sql.fetch(text, values, _READERS):
-                self._facts[row[0]] = _facts(*row)
+        if (query := self.missing(wanted)) is not None:
+            self.learn(sql.fetch(*query))
         found = {}
         for run in wanted & self._facts.keys():
             self._facts.move_to_end(run)
@@ -54,6 +50,19 @@ class FactBook:
         while len(self._facts) > CACHED_RUNS:
             self._facts.popitem(last=False)
         return found
+
+    def missing(self, runs: Iterable[str]) -> sql.Query | None:
+        """Return what reads the facts of those runs that are not known yet, for `learn`; None: all are known."""
+        missing = sorted(set(runs) - self._facts.keys())
+        if not missing:
+            return None
+        where, values = sql.any_of("run.id", missing)
+        return f"SELECT {_COLUMNS} FROM {_FROM} WHERE {where}", values, _READERS  # noqa: S608  (constants only)
+
+    def learn(self, found: Iterable[tuple[Any, ...]]) -> None:
+        """Take in rows of a query of `missing`."""
+        for row in found:
+            self._facts[row[0]] = _facts(*row)
 
 
 def _facts(
