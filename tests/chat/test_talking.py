@@ -11,6 +11,7 @@ from apps.agents.actions import create_agent, delete_agent
 from apps.chat import actions
 from apps.chat.actions.messages import AnswerBusy
 from apps.chat.models import Conversation, Message
+from apps.runs.actions import cancel_run
 from apps.runs.live.drivers import driver
 from apps.runs.live.wire import Piece, TextKey
 from apps.runs.models import Run
@@ -106,6 +107,20 @@ def test_a_message_may_interrupt_the_answer_which_keeps_what_there_is(talk: Conv
         ("user", "sent", "Two?"), ("assistant", "writing", ""),
     ]  # fmt: skip
     assert Run.objects.latest("pk").input["messages"][1]["content"] == "Half an ans"
+
+
+def test_what_there_is_of_an_answer_stays_also_when_the_upkeep_takes_it_in(
+    talk: Conversation, say: Any, editor: User
+) -> None:
+    say("One?")
+    run = Run.objects.get()
+    driver().add_text([Piece(TextKey(str(run.pk), "answer", 1), 1, "Half an ans", "Half an ans")])
+    cancel_run(run=run, by=editor)
+
+    taken_in = actions.follow_answers()
+
+    assert taken_in == 1
+    assert log_of(talk) == [("user", "sent", "One?"), ("assistant", "stopped", "Half an ans")]
 
 
 def test_a_failed_run_says_why_and_is_not_told_on(talk: Conversation, say: Any, answer: Any) -> None:

@@ -38,11 +38,14 @@ NOT_TRANSLATED = re.compile(
     # Names that expressions use, and names of samples.
     r"|\bdue_at\b|\btrigger\b|\bbody\b|\bheaders\b|\bquery\b|\brun\.\w+|\bagent\b|\bbrief\b|\breview\b"
     # Names and words that are the same in both languages.
-    r"|Orchestra|OpenAI|Anthropic|Celery|API|JSON|YAML|HTTP|URL|UTC|PNG|JPEG|WebP|MB|GB|Cookie|vLLM|Ollama|token"
-    r"|messages|ASCII|Ctrl|Tab|Esc(ape)?|Enter|Shift|English|/v1|Webhook|cron"
+    r"|Orchestra|OpenAI|Anthropic|Celery|API|JSON( Schema)?|YAML|HTTP|URL|UTC|PNG|JPEG|WebP|MB|GB|Cookie|vLLM|Ollama"
+    r"|token|messages|ASCII|Ctrl|Tab|Esc(ape)?|Enter|Shift|English|/v1|Webhook|cron"
     # Dialects, and how capabilities, fallbacks and members are written.
     r"|Chat completions|\bresponses\b|Gemini|Google|Simulated model|\btranslate\b|languages=de|\bfr\b|summarise"
-    r"|\bspare\b|/?\bmodel\b|other-model|this-model|east\*2|\bwest\b|ORCHESTRA_\w+|MCP|OpenAPI|\bretries\b|\w+_seconds|\w+_failures|\bprices\b"
+    r"|\bspare\b|/?\bmodel\b|other-model|this-model|east\*2|\bwest\b|ORCHESTRA_\w+|MCP|OpenAPI"
+    r"|\bretries\b|\w+_seconds|\w+_failures|\bprices\b"
+    # Functions of the installation.
+    r"|count_words|\becho\b|\bfibo\b|\bnoop\b|split_text"
     # What the people of the tests wrote.
     r"|Olga Owner|OO|\bada\b|Writers?|Writes|Main provider|gpt-x|cdef|writer?"
 )

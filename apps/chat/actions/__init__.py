@@ -1,6 +1,6 @@
 """The writes of this app: conversations are begun, carried on, forked, shared and deleted; answers are taken in."""
 
-from apps.chat.actions.answers import follow_answers, settle_answer
+from apps.chat.actions.answers import follow_answers, settle_answer, written_so_far
 from apps.chat.actions.conversations import (
     change_conversation,
     delete_conversation,
@@ -24,4 +24,5 @@ __all__ = [
     "stop_answer",
     "try_agent",
     "unshare_conversation",
+    "written_so_far",
 ]

@@ -15,6 +15,7 @@ from apps.accounts.models import User
 from apps.chat.memory import DEFINITION, SLUG, answer_in, input_for, memory_of, steps_in
 from apps.chat.models import Author, Conversation, Message, MessageStatus, Partner
 from apps.runs.actions import start_run
+from apps.runs.live import texts_so_far
 from apps.runs.models import Origin, Run
 from apps.workflows.actions import ensure_own_workflow
 from apps.workflows.models import Workflow
@@ -59,10 +60,10 @@ def begin_answer(conversation: Conversation, question: Message, *, origin: str =
     )
 
 
-def settle_answer(conversation: Conversation, *, partial: str = "") -> bool:
+def settle_answer(conversation: Conversation) -> bool:
     """Take in the answer that was being written, when its run has ended, and begin the next; say whether it had.
 
-    `partial` is what had been written of an answer that was stopped. Safe to repeat and to do twice at once.
+    Of an answer that was stopped what there was of it stays. Safe to repeat and to do twice at once.
     """
     with transaction.atomic():
         locked: Conversation = Conversation.objects.select_for_update().get(pk=conversation.pk)
@@ -70,11 +71,17 @@ def settle_answer(conversation: Conversation, *, partial: str = "") -> bool:
         if message is not None and message.run is not None and message.run.status not in FINAL_RUN:
             return False
         if message is not None:
-            _take_in(message, message.run, partial)
+            _take_in(message, message.run)
         _begin_next(locked)
         if message is not None:
             Conversation.objects.filter(pk=locked.pk).update(updated_at=timezone.now())
     return message is not None
+
+
+def written_so_far(message: Message) -> str:
+    """Return what there is of an answer that is being written, or was half a minute ago."""
+    texts = texts_so_far(str(message.run_id))
+    return texts[max(texts)] if texts else ""
 
 
 def follow_answers() -> int:
@@ -84,7 +91,7 @@ def follow_answers() -> int:
     return sum(settle_answer(one) for one in Conversation.objects.filter(pk__in=keys))
 
 
-def _take_in(message: Message, run: Run | None, partial: str) -> None:
+def _take_in(message: Message, run: Run | None) -> None:
     if run is None:
         message.status, message.error = MessageStatus.FAILED, _("The run was deleted before it had ended.")
     else:
@@ -93,7 +100,7 @@ def _take_in(message: Message, run: Run | None, partial: str) -> None:
         if message.status == MessageStatus.DONE:
             message.text = answer_in(run.output)
         else:
-            message.text = partial
+            message.text = max(message.text, written_so_far(message), key=len)
             message.error = _words_of(run.error) if message.status == MessageStatus.FAILED else ""
     message.save(update_fields=["status", "text", "steps", "error"])
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.chat.actions.answers import begin_answer, settle_answer
+from apps.chat.actions.answers import begin_answer, settle_answer, written_so_far
 from apps.chat.actions.conversations import check_owner
 from apps.chat.models import (
     LONGEST_TEXT,
@@ -22,7 +22,6 @@ from apps.chat.models import (
     WhenBusy,
 )
 from apps.runs.actions import cancel_run
-from apps.runs.live import texts_so_far
 from apps.runs.models import Origin
 from orchestra.errors import Conflict, InvalidInput, Problem
 
@@ -80,13 +79,12 @@ def stop_answer(*, conversation: Conversation, by: User) -> bool:
     )
     if message is None:
         return False
-    partial = ""
     if message.run is not None:
-        texts = texts_so_far(str(message.run_id))
-        partial = texts[max(texts)] if texts else ""
+        text = written_so_far(message)  # kept first: the upkeep may take the answer in before this does
+        Message.objects.filter(pk=message.pk, status=MessageStatus.WRITING).update(text=text)
         with suppress(Conflict):  # it has just ended by itself
             cancel_run(run=message.run, by=by)
-    return settle_answer(conversation, partial=partial)
+    return settle_answer(conversation)
 
 
 def regenerate_answer(*, message: Message, origin: str = Origin.PORTAL, by: User) -> Message:

@@ -22,7 +22,6 @@ from apps.chat.attachments import SUFFIXES
 from apps.chat.forms import ConversationForm, NewConversationForm
 from apps.chat.models import Author, Conversation, Message, MessageStatus
 from apps.chat.serializers import ConversationSerializer, MessageSerializer
-from apps.runs.live import texts_so_far
 from apps.runs.result import SHOWN_CHARACTERS, render_markdown
 from orchestra.errors import OrchestraError
 
@@ -176,8 +175,7 @@ def entries_of(conversation: Conversation) -> list[dict[str, Any]]:
 def _text_of(message: Message) -> str:
     if message.status != MessageStatus.WRITING or message.run_id is None:
         return message.text if message.author == Author.ASSISTANT else ""
-    texts = texts_so_far(str(message.run_id))
-    return texts[max(texts)] if texts else ""
+    return actions.written_so_far(message)
 
 
 def _as_markdown(conversation: Conversation, messages: list[Message]) -> str:
