@@ -66,6 +66,13 @@ def etag(row: Revised) -> str:
     return f'"{row.revision}"'
 
 
+def created(request: Request, row: Revised, data: Any, place: str) -> Response:
+    """Return the answer to a POST that made `row`: 201 with its `ETag`, and where it is found."""
+    response = tagged(request, row, data, status=201)
+    response.headers["Location"] = place
+    return response
+
+
 def expected_revision(request: Request, row: Revised) -> int | None:
     """Return the revision that a change must still find, or None when the caller does not ask.
 

@@ -7,16 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.accounts.bodies import editor_body
 from apps.accounts.idempotency import idempotent
-from apps.accounts.models import Role
 from apps.accounts.pages import person_of
-from apps.accounts.rights import require
 from apps.accounts.teams import active_team
 from apps.agents import actions
 from apps.agents.models import Agent, Connection
@@ -35,8 +34,7 @@ from orchestra.api import (
     IF_MATCH,
     TEAM,
     PagedView,
-    StrictSerializer,
-    checked,
+    created,
     expected_revision,
     tagged,
 )
@@ -47,23 +45,15 @@ SEARCH = OpenApiParameter("q", str, description="Part of the name or the short n
 
 def find_connection(request: Request, connection_id: UUID) -> Connection:
     """Return a connection of any team of the person. Raises Http404."""
-    found: Connection | None = (
-        Connection.objects.visible_to(person_of(request))
-        .select_related("breaker")
-        .filter(pk=connection_id)
-        .first()
-    )
-    if found is None:
-        raise Http404
+    visible = Connection.objects.visible_to(person_of(request)).select_related("breaker")
+    found: Connection = get_object_or_404(visible, pk=connection_id)
     return found
 
 
 def find_agent(request: Request, agent_id: UUID) -> Agent:
     """Return an agent of any team of the person. Raises Http404."""
     visible = Agent.objects.visible_to(person_of(request)).select_related("connection")
-    found: Agent | None = visible.filter(pk=agent_id).first()
-    if found is None:
-        raise Http404
+    found: Agent = get_object_or_404(visible, pk=agent_id)
     return found
 
 
@@ -72,12 +62,6 @@ def named(rows: QuerySet[Any, Any], request: Request) -> QuerySet[Any, Any]:
     rows = rows.filter(team=active_team(request))
     text = request.query_params.get("q", "").strip()[:200]
     return rows.filter(Q(name__icontains=text) | Q(slug__icontains=text)) if text else rows
-
-
-def body_of(serializer: type[StrictSerializer], request: Request, team_id: UUID) -> dict[str, Any]:
-    """Return the validated body of an editor. Raises NotPermitted before it looks at the body."""
-    require(person_of(request), team_id, Role.EDITOR)
-    return checked(serializer, request.data)
 
 
 class ConnectionsView(PagedView):
@@ -101,11 +85,9 @@ class ConnectionsView(PagedView):
     @idempotent
     def post(self, request: Request) -> Response:
         team = active_team(request)
-        given = body_of(NewConnectionSerializer, request, team.pk)
+        given = editor_body(NewConnectionSerializer, request, team.pk)
         made = actions.create_connection(team=team, by=person_of(request), **given)
-        response = tagged(request, made, ConnectionSerializer(made).data, status=201)
-        response.headers["Location"] = f"/api/v1/connections/{made.pk}"
-        return response
+        return created(request, made, ConnectionSerializer(made).data, f"/api/v1/connections/{made.pk}")
 
 
 class ConnectionView(APIView):
@@ -124,7 +106,7 @@ class ConnectionView(APIView):
     )
     def patch(self, request: Request, connection_id: UUID) -> Response:
         connection = find_connection(request, connection_id)
-        given = body_of(ConnectionChangesSerializer, request, connection.team_id)
+        given = editor_body(ConnectionChangesSerializer, request, connection.team_id)
         revision = expected_revision(request, connection)
         saved = actions.update_connection(
             connection=connection, revision=revision, by=person_of(request), **given
@@ -186,11 +168,9 @@ class AgentsView(PagedView):
     @idempotent
     def post(self, request: Request) -> Response:
         team = active_team(request)
-        given = with_connection(body_of(NewAgentSerializer, request, team.pk), team.pk)
+        given = with_connection(editor_body(NewAgentSerializer, request, team.pk), team.pk)
         made = actions.create_agent(team=team, by=person_of(request), **given)
-        response = tagged(request, made, AgentSerializer(made).data, status=201)
-        response.headers["Location"] = f"/api/v1/agents/{made.pk}"
-        return response
+        return created(request, made, AgentSerializer(made).data, f"/api/v1/agents/{made.pk}")
 
 
 class AgentView(APIView):
@@ -209,7 +189,7 @@ class AgentView(APIView):
     )
     def patch(self, request: Request, agent_id: UUID) -> Response:
         agent = find_agent(request, agent_id)
-        given = with_connection(body_of(AgentChangesSerializer, request, agent.team_id), agent.team_id)
+        given = with_connection(editor_body(AgentChangesSerializer, request, agent.team_id), agent.team_id)
         revision = expected_revision(request, agent)
         saved = actions.update_agent(agent=agent, revision=revision, by=person_of(request), **given)
         return tagged(request, saved, AgentSerializer(saved).data)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.accounts.bodies import editor_body
 from apps.accounts.idempotency import idempotent
 from apps.accounts.pages import person_of
 from apps.agents import actions
-from apps.agents.api import body_of, find_connection
+from apps.agents.api import find_connection
 from apps.agents.models import ConnectionKey
 from apps.agents.serializers import (
     ConnectionKeyChangesSerializer,
@@ -39,7 +40,7 @@ class ConnectionKeysView(PagedView):
     @idempotent
     def post(self, request: Request, connection_id: UUID) -> Response:
         connection = find_connection(request, connection_id)
-        given = body_of(NewConnectionKeySerializer, request, connection.team_id)
+        given = editor_body(NewConnectionKeySerializer, request, connection.team_id)
         made = actions.add_key(connection=connection, by=person_of(request), **given)
         return Response(ConnectionKeySerializer(made).data, status=201)
 
@@ -54,7 +55,7 @@ class ConnectionKeyView(APIView):
     )
     def patch(self, request: Request, connection_id: UUID, key_id: UUID) -> Response:
         key = _find(request, connection_id, key_id)
-        given = body_of(ConnectionKeyChangesSerializer, request, key.connection.team_id)
+        given = editor_body(ConnectionKeyChangesSerializer, request, key.connection.team_id)
         return Response(
             ConnectionKeySerializer(actions.update_key(key=key, by=person_of(request), **given)).data
         )
@@ -66,7 +67,4 @@ class ConnectionKeyView(APIView):
 
 
 def _find(request: Request, connection_id: UUID, key_id: UUID) -> ConnectionKey:
-    found: ConnectionKey | None = find_connection(request, connection_id).keys.filter(pk=key_id).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(find_connection(request, connection_id).keys, pk=key_id)

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.accounts.bodies import editor_body
 from apps.accounts.models import Role
 from apps.accounts.pages import person_of
 from apps.accounts.rights import require
@@ -22,7 +23,7 @@ from apps.accounts.scopes import Scope
 from apps.accounts.teams import active_team
 from apps.agents import actions
 from apps.agents.agent_authentication import AgentAuthentication, RegistrationAuthentication
-from apps.agents.api import SEARCH, body_of, find_agent, named
+from apps.agents.api import SEARCH, find_agent, named
 from apps.agents.matching import choose_agent, explain_match
 from apps.agents.matching import named as able
 from apps.agents.models import Agent, AgentToken, Transport
@@ -67,7 +68,7 @@ class AgentTokensView(PagedView):
     )
     def post(self, request: Request) -> Response:
         team = active_team(request)
-        given = body_of(NewAgentTokenSerializer, request, team.pk)
+        given = editor_body(NewAgentTokenSerializer, request, team.pk)
         token, text = actions.create_agent_token(team=team, by=person_of(request), **given)
         token.__dict__["token"] = text
         return Response(MadeAgentTokenSerializer(token).data, status=201, headers=NO_STORE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,19 +40,14 @@ from orchestra.errors import InvalidInput, Problem
 def find_conversation(request: Request, conversation_id: UUID) -> Conversation:
     """Return a conversation of the person. Raises Http404 for those of others."""
     mine = Conversation.objects.visible_to(person_of(request)).select_related("agent", "workflow", "team")
-    found: Conversation | None = mine.filter(pk=conversation_id).first()
-    if found is None:
-        raise Http404
+    found: Conversation = get_object_or_404(mine, pk=conversation_id)
     return found
 
 
 def find_message(request: Request, conversation_id: UUID, message_id: UUID) -> Message:
     """Return a message of a conversation of the person. Raises Http404."""
     messages = find_conversation(request, conversation_id).messages.select_related("conversation__team")
-    found: Message | None = messages.filter(pk=message_id).first()
-    if found is None:
-        raise Http404
-    return found
+    return get_object_or_404(messages, pk=message_id)
 
 
 def said(message: Message) -> dict[str, Any]:

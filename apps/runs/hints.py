@@ -21,7 +21,6 @@ HINTS = frozenset(
         _("Simplify the schema or make the prompt clearer about it."),
         _("Use a public address, or ask an operator to allow this host and port."),
         _("Correct the expression and publish the workflow again."),
-        _("Raise the limit, then retry the run."),
         _("Raise `max_steps`, or give the agent a smaller task or better tools."),
         _("Raise the limit of the workflow or the node, then run it again."),
         _("Raise the limit of the workflow or the node's timeout, then run it again."),
@@ -42,6 +41,9 @@ HINTS = frozenset(
         _("Look at the nodes of the last time the body ran."),
         _("Raise `max`, or look at the condition and at what the body makes of `loop.value`."),
         _("Look at the worker's log for memory or crashes, then retry the node by hand."),
+        _("Raise the budget or wait for its next day or month, then retry the run."),
+        _("Raise the budget to use the first choice again."),
+        _("Read the comment of whoever refused it, and change what is asked of the tool."),
     }
 )
 

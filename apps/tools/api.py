@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.accounts.bodies import editor_body
 from apps.accounts.idempotency import idempotent
-from apps.accounts.models import Role
 from apps.accounts.pages import person_of
-from apps.accounts.rights import require
 from apps.accounts.scopes import Scope
 from apps.accounts.teams import active_team
 from apps.tools import actions
@@ -40,8 +38,7 @@ from orchestra.api import (
     IF_MATCH,
     TEAM,
     PagedView,
-    StrictSerializer,
-    checked,
+    created,
     expected_revision,
     tagged,
 )
@@ -52,24 +49,14 @@ SEARCH = OpenApiParameter("q", str, description="Part of the name or the title."
 def find_tool(request: Request, tool_id: UUID) -> ToolRow:
     """Return a tool of any team of the person. Raises Http404."""
     visible = ToolRow.objects.visible_to(person_of(request)).select_related("server")
-    found: ToolRow | None = visible.filter(pk=tool_id).first()
-    if found is None:
-        raise Http404
+    found: ToolRow = get_object_or_404(visible, pk=tool_id)
     return found
 
 
 def find_server(request: Request, server_id: UUID) -> ToolServer:
     """Return a tool server of any team of the person. Raises Http404."""
-    found: ToolServer | None = ToolServer.objects.visible_to(person_of(request)).filter(pk=server_id).first()
-    if found is None:
-        raise Http404
+    found: ToolServer = get_object_or_404(ToolServer.objects.visible_to(person_of(request)), pk=server_id)
     return found
-
-
-def body_of(serializer: type[StrictSerializer], request: Request, team_id: UUID) -> dict[str, Any]:
-    """Return the validated body of an editor. Raises NotPermitted before it looks at the body."""
-    require(person_of(request), team_id, Role.EDITOR)
-    return checked(serializer, request.data)
 
 
 class ToolsView(PagedView):
@@ -98,11 +85,9 @@ class ToolsView(PagedView):
     @idempotent
     def post(self, request: Request) -> Response:
         team = active_team(request)
-        given = body_of(NewToolSerializer, request, team.pk)
+        given = editor_body(NewToolSerializer, request, team.pk)
         made = actions.create_workflow_tool(team=team, by=person_of(request), **given)
-        response = tagged(request, made, ToolSerializer(made).data, status=201)
-        response.headers["Location"] = f"/api/v1/tools/{made.pk}"
-        return response
+        return created(request, made, ToolSerializer(made).data, f"/api/v1/tools/{made.pk}")
 
 
 class ToolView(APIView):
@@ -121,7 +106,7 @@ class ToolView(APIView):
     )
     def patch(self, request: Request, tool_id: UUID) -> Response:
         tool = find_tool(request, tool_id)
-        given = body_of(ToolChangesSerializer, request, tool.team_id)
+        given = editor_body(ToolChangesSerializer, request, tool.team_id)
         revision = expected_revision(request, tool)
         saved = actions.update_tool(tool=tool, revision=revision, by=person_of(request), **given)
         return tagged(request, saved, ToolSerializer(saved).data)
@@ -152,7 +137,7 @@ class ToolTestView(APIView):
     )
     def post(self, request: Request) -> Response:
         team = active_team(request)
-        given = body_of(ToolCallSerializer, request, team.pk)
+        given = editor_body(ToolCallSerializer, request, team.pk)
         result = actions.test_tool(
             team=team, name=given["tool"], arguments=given.get("arguments", {}), by=person_of(request)
         )
@@ -191,11 +176,9 @@ class ImportView(APIView):
     @idempotent
     def post(self, request: Request) -> Response:
         team = active_team(request)
-        given = body_of(ImportSerializer, request, team.pk)
+        given = editor_body(ImportSerializer, request, team.pk)
         made = actions.import_openapi(team=team, by=person_of(request), **given)
-        response = tagged(request, made, ServerSerializer(made).data, status=201)
-        response.headers["Location"] = f"/api/v1/tools/servers/{made.pk}"
-        return response
+        return created(request, made, ServerSerializer(made).data, f"/api/v1/tools/servers/{made.pk}")
 
 
 class ServersView(PagedView):
@@ -225,7 +208,7 @@ class ServerView(APIView):
     )
     def patch(self, request: Request, server_id: UUID) -> Response:
         server = find_server(request, server_id)
-        given = body_of(ServerChangesSerializer, request, server.team_id)
+        given = editor_body(ServerChangesSerializer, request, server.team_id)
         revision = expected_revision(request, server)
         saved = actions.update_server(server=server, revision=revision, by=person_of(request), **given)
         return tagged(request, saved, ServerSerializer(saved).data)

@@ -11,11 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.accounts.bodies import editor_body
 from apps.accounts.idempotency import idempotent
 from apps.accounts.pages import person_of
 from apps.accounts.teams import active_team
 from apps.tools import actions
-from apps.tools.api import body_of, find_server, find_tool
+from apps.tools.api import find_server, find_tool
 from apps.tools.models import ServerKind, ToolServer
 from apps.tools.serializers import (
     NewMcpServerSerializer,
@@ -24,7 +25,7 @@ from apps.tools.serializers import (
     ServerTestSerializer,
     ToolSerializer,
 )
-from orchestra.api import IDEMPOTENCY_KEY, IF_MATCH, TEAM, PagedView, expected_revision, tagged
+from orchestra.api import IDEMPOTENCY_KEY, IF_MATCH, TEAM, PagedView, created, expected_revision, tagged
 
 
 def find_mcp_server(request: Request, server_id: UUID) -> ToolServer:
@@ -52,12 +53,10 @@ class McpServersView(PagedView):
     @idempotent
     def post(self, request: Request) -> Response:
         team = active_team(request)
-        given = body_of(NewMcpServerSerializer, request, team.pk)
+        given = editor_body(NewMcpServerSerializer, request, team.pk)
         kind = ServerKind.STDIO if given.get("program") else ServerKind.MCP
         made = actions.create_server(team=team, kind=kind, by=person_of(request), **given)
-        response = tagged(request, made, ServerSerializer(made).data, status=201)
-        response.headers["Location"] = f"/api/v1/mcp/servers/{made.pk}"
-        return response
+        return created(request, made, ServerSerializer(made).data, f"/api/v1/mcp/servers/{made.pk}")
 
 
 class McpServerView(APIView):
@@ -76,7 +75,7 @@ class McpServerView(APIView):
     )
     def patch(self, request: Request, server_id: UUID) -> Response:
         server = find_mcp_server(request, server_id)
-        given = body_of(ServerChangesSerializer, request, server.team_id)
+        given = editor_body(ServerChangesSerializer, request, server.team_id)
         revision = expected_revision(request, server)
         saved = actions.update_server(server=server, revision=revision, by=person_of(request), **given)
         return tagged(request, saved, ServerSerializer(saved).data)

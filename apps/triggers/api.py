@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
@@ -14,10 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.accounts.bodies import editor_body
 from apps.accounts.idempotency import idempotent, never_store
-from apps.accounts.models import Role, User
+from apps.accounts.models import User
 from apps.accounts.pages import person_of
-from apps.accounts.rights import require
 from apps.accounts.teams import active_team
 from apps.triggers import actions, schedules
 from apps.triggers.models import Kind, Trigger
@@ -37,7 +37,6 @@ from orchestra.api import (
     TEAM,
     PagedView,
     StrictSerializer,
-    checked,
     expected_revision,
     tagged,
 )
@@ -48,9 +47,7 @@ PREVIEWED = 5
 
 def find_trigger(request: Request, trigger_id: UUID) -> Trigger:
     """Return a trigger of any team of the person. Raises Http404."""
-    found: Trigger | None = visible(person_of(request)).filter(pk=trigger_id).first()
-    if found is None:
-        raise Http404
+    found: Trigger = get_object_or_404(visible(person_of(request)), pk=trigger_id)
     return found
 
 
@@ -62,8 +59,7 @@ def visible(user: User) -> Any:
 
 def body_of(serializer: type[StrictSerializer], request: Request, team_id: UUID) -> dict[str, Any]:
     """Return the validated body of an editor, workflows looked up. Raises NotPermitted before it looks."""
-    require(person_of(request), team_id, Role.EDITOR)
-    given = checked(serializer, request.data)
+    given = editor_body(serializer, request, team_id)
     for field in ("workflow", "source"):
         if given.get(field) is not None:
             given[field] = _workflow(given[field], field, team_id)

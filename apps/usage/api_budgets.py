@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,14 +20,21 @@ from apps.usage import actions
 from apps.usage.models import Budget
 from apps.usage.serializers import BudgetChangesSerializer, BudgetSerializer, NewBudgetSerializer
 from apps.usage.standing import stand
-from orchestra.api import IDEMPOTENCY_KEY, IF_MATCH, TEAM, PagedView, checked, expected_revision, tagged
+from orchestra.api import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    TEAM,
+    PagedView,
+    checked,
+    created,
+    expected_revision,
+    tagged,
+)
 
 
 def find_budget(request: Request, budget_id: UUID) -> Budget:
     """Return a budget of any team of the person. Raises Http404."""
-    found: Budget | None = Budget.objects.visible_to(person_of(request)).filter(pk=budget_id).first()
-    if found is None:
-        raise Http404
+    found: Budget = get_object_or_404(Budget.objects.visible_to(person_of(request)), pk=budget_id)
     return found
 
 
@@ -55,9 +62,7 @@ class BudgetsView(PagedView):
         require(person_of(request), team.pk, Role.OWNER)
         given = checked(NewBudgetSerializer, request.data)
         made = actions.create_budget(team=team, by=person_of(request), **given)
-        response = tagged(request, made, BudgetSerializer(stand([made])[0]).data, status=201)
-        response.headers["Location"] = f"/api/v1/budgets/{made.pk}"
-        return response
+        return created(request, made, BudgetSerializer(stand([made])[0]).data, f"/api/v1/budgets/{made.pk}")
 
 
 class BudgetView(APIView):

@@ -131,5 +131,11 @@ WORDS = frozenset(
         _("`nodes` and `output`; `item` and `index` are in scope."),
         _("`nodes` and `output`; `loop.index` and `loop.value` are in scope."),
         _("once: an effect that may have happened is not repeated, a person is asked."),
+        _("Ask before"),
+        _("Capabilities, such as translate;languages=de: an agent that has them is chosen."),
+        _("How one of several agents is chosen."),
+        _("Requires"),
+        _("Strategy"),
+        _("Tools that a person has to allow at each call, with its very arguments."),
     }
 )

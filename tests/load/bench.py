@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -71,17 +71,26 @@ def main() -> None:
             with our_workers(bench):
                 for one in rows:
                     print_row(one)
-        if is_wanted("W7"):
-            bench.print_latency()
-        if is_wanted("W8"):
-            bench.print_in_flight(chosen.in_flight)
-        if "GROWTH" in chosen.only:
-            from tests.load.growth import print_growth
-
-            with our_workers(bench):
-                print_growth(bench, chosen.repeats, chosen.rows)
+        print_others(bench, chosen, is_wanted)
     finally:
         stage.clean_up()
+
+
+def print_others(bench: Bench, chosen: argparse.Namespace, is_wanted: Callable[[str], bool]) -> None:
+    """Print what has no side by side: latency, memory, a fresh checkout, growth (only when it is asked for)."""
+    if is_wanted("W7"):
+        bench.print_latency()
+    if is_wanted("W8"):
+        bench.print_in_flight(chosen.in_flight)
+    if is_wanted("REST"):
+        from tests.load.rest import print_rest
+
+        print_rest()
+    if "GROWTH" in chosen.only:
+        from tests.load.growth import print_growth
+
+        with our_workers(bench):
+            print_growth(bench, chosen.repeats, chosen.rows)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ NOT_TRANSLATED = re.compile(
     r"|\bspare\b|/?\bmodel\b|other-model|this-model|east\*2|\bwest\b|ORCHESTRA_\w+|MCP|OpenAPI"
     r"|\bretries\b|\w+_seconds|\w+_failures|\bprices\b"
     # Functions of the installation.
-    r"|count_words|\becho\b|\bfibo\b|\bnoop\b|split_text"
+    r"|count_words|\becho\b|\bfibo\b|\bnoop\b|split_text|\btest_\w+"
     # What the people of the tests wrote.
     r"|Olga Owner|OO|\bada\b|Writers?|Writes|Main provider|gpt-x|cdef|writer?"
 )
