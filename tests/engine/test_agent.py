@@ -173,7 +173,7 @@ async def test_the_answer_fits_the_schema_and_turns_with_calls_need_not() -> Non
 
 
 async def test_steps_stay_small_however_much_is_said() -> None:
-    turns = [calls(*[("count_words", {"text": "word" * 6_000})] * 16)] * 40
+    turns = [calls(*[("count_words", {"text": "word" * 1_000})] * 16)] * 40
 
     outcome = await attempt(working(*turns, settings={"max_steps": 50}))
 
