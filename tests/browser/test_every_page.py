@@ -76,8 +76,16 @@ AXE_OPTIONS = {
 }
 
 
+STILL = """async () => {
+  const lasts = (one) => Number.isFinite(one.effect?.getComputedTiming().endTime ?? 0)
+  const moving = () => document.getAnimations().filter((one) => one.playState === 'running' && lasts(one))
+  while (moving().length) await Promise.allSettled(moving().map((one) => one.finished))
+}"""
+
+
 def violations(page: Page) -> list[str]:
-    """Return what axe-core finds on the page, as `rule: element`."""
+    """Return what axe-core finds on the page, as `rule: element`; what fades in has arrived by then."""
+    page.evaluate(STILL)
     found = Axe().run(page, options=AXE_OPTIONS).response["violations"]
     return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
