@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import shoot
-from tests.browser.test_every_page import violations
+from tests.browser.test_every_page import STILL, violations
 
 STATE = "[data-designer-state]"
 
@@ -36,6 +36,18 @@ def middle(place: Locator) -> tuple[float, float]:
 def place_of(place: Locator) -> float:
     """Return how far to the right a node stands on the canvas, wherever that looks."""
     return float(place.evaluate("element => new DOMMatrix(element.style.transform).e"))
+
+
+def move_by_key(page: Page, name: str) -> None:
+    """Move the focused node to the right with a key, and wait until it stands there."""
+    page.evaluate(STILL)
+    aim = place_of(node(page, name)) + 60
+    page.keyboard.press("Shift+ArrowRight")
+    for _ in range(300):
+        if place_of(node(page, name)) == aim:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{name} stands at {place_of(node(page, name))}, not at {aim}.")
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -139,13 +151,13 @@ def test_a_workflow_is_built_with_the_keyboard_alone(open_page: Any) -> None:
     keys.press("Enter")
     page.locator("#field-settings-value").fill("")
     keys.type("{{ nodes.tr")
+    expect(page.locator(".designer-options [role=option]").first).to_be_visible()
     keys.press("Enter")
     expect(page.locator("#field-settings-value")).to_have_value("{{ nodes.transform.output }}")
     keys.press("Escape")
-    before = place_of(node(page, "transform_2"))
-    keys.press("Shift+ArrowRight")
+    expect(node(page, "transform_2")).to_be_focused()
+    move_by_key(page, "transform_2")
     expect(page.locator(STATE)).to_have_attribute("data-problem-count", "0")
-    assert place_of(node(page, "transform_2")) == before + 60
     keys.press("Delete")
     expect(node(page, "transform_2")).to_have_count(0)
     keys.press("Control+z")
